@@ -1,0 +1,90 @@
+# lbd: build, test, lint, install. `make` builds into build/, `make demo` and `make test` also install what is missing.
+#
+# Sources are found by directory: a new file in lib/, daemon/ or tests/ needs no change here.
+
+VERSION := 0.1.0
+B ?= build
+CC ?= gcc
+PREFIX ?= /usr
+DESTDIR ?=
+PYTHON := /usr/bin/python3
+
+PREFIXED_LIBEXEC := $(PREFIX)/libexec/lbd
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+	-Werror=format-security -Werror
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+	-ftrivial-auto-var-init=zero -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks -fno-strict-aliasing
+ifeq ($(SANITIZE),)
+HARDENING += -D_FORTIFY_SOURCE=$(if $(findstring clang,$(CC)),2,3)
+OPTIMIZE ?= -O2
+else
+OPTIMIZE ?= -O1
+SANITIZER := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
+CFLAGS ?= -g
+ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(CFLAGS) $(WARNINGS) $(HARDENING) $(SANITIZER) -pthread \
+	-Ilib/include -I. -DLB_VERSION='"$(VERSION)"' -DLB_LIBEXEC='"$(PREFIXED_LIBEXEC)"' -MMD -MP
+ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed $(SANITIZER) $(LDFLAGS)
+
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+sources = $(sort $(wildcard $(foreach d,$(1),$(d)/*.c)))
+
+LIB_OBJ := $(call objects,$(call sources,lib/base lib/wire lib/core lib/conf lib/view))
+SYS_OBJ := $(call objects,$(call sources,daemon/sys daemon/ipc))
+KEEPER_OBJ := $(call objects,$(call sources,daemon/keeper))
+PROXY_OBJ := $(call objects,$(call sources,daemon/proxy daemon/proxy/control daemon/proxy/worker daemon/proxy/share))
+LBCTL_OBJ := $(call objects,$(call sources,daemon/lbctl))
+
+KEEPER_LIBS := -lev -lmnl -lnftnl -lyaml -lcrypto -lcap-ng -lseccomp -lsystemd
+PROXY_LIBS := -lev -lyaml -lssl -lcrypto -lmicrohttpd -ljansson -lcap-ng -lseccomp -lsystemd
+LBCTL_LIBS := -lcurl -ljansson -lyaml -lcrypto
+TEST_LIBS := -lcheck -lsubunit -lrt -lm -lev -lmnl -lnftnl -lyaml -lssl -lcrypto -ljansson -lcap-ng -lseccomp -lsystemd
+
+PROGRAMS := $(B)/lbd $(B)/lbd-proxy $(B)/lbctl
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
+PROBES := $(patsubst tests/lab/probe/%.c,$(B)/tests/lab/%,$(sort $(wildcard tests/lab/probe/*.c)))
+SIM := $(if $(wildcard tests/sim/*.c),$(B)/tests/sim/sim)
+FUZZERS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+.PHONY: all deps test unit sim scenario demo lint asan tsan fuzz replay install clean format
+all: $(PROGRAMS)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(B)/liblb.a: $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $^
+$(B)/libsys.a: $(SYS_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+$(B)/lbd: $(KEEPER_OBJ) $(B)/libsys.a $(B)/liblb.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(KEEPER_LIBS)
+$(B)/lbd-proxy: $(PROXY_OBJ) $(B)/libsys.a $(B)/liblb.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PROXY_LIBS)
+$(B)/lbctl: $(LBCTL_OBJ) $(B)/libsys.a $(B)/liblb.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LBCTL_LIBS)
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsys.a $(B)/liblb.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(B)/tests/sim/sim: $(call objects,$(call sources,tests/sim)) $(B)/liblb.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcrypto -lyaml -lm
+$(B)/tests/lab/%: tests/lab/probe/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -pie -o $@ $<
+
+# A decoder's fuzzer replays its corpus with a plain main; `make fuzz` builds the same file with libFuzzer.
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/liblb.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lyaml -lcrypto -ljansson
+
+deps:
+	@tests/tools/deps
+
+include tests/tools/targets.mk
+
+clean:
+	rm -rf $(B)
+
+-include $(shell test -d $(B) && find $(B) -name '*.d')

@@ -1,0 +1,84 @@
+/*
+ * Health of one server as a pure machine: check results and connection failures go in, a state and the time of the
+ * next check come out. Three answers: up, not-ready (answers wrongly), down (does not answer).
+ */
+#ifndef LB_HEALTH_FSM_H
+#define LB_HEALTH_FSM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lb/time.h>
+
+enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_NOT_READY, HEALTH_DOWN };
+
+/* Result of one check; the order of severity is ok < alive < wrong < no answer. */
+enum health_result {
+	HEALTH_RESULT_OK,      /* answered as expected */
+	HEALTH_RESULT_ALIVE,   /* answered with a code of `alive`: counts as up, with a warning */
+	HEALTH_RESULT_WRONG,   /* answered, but not as expected */
+	HEALTH_RESULT_REFUSED,
+	HEALTH_RESULT_TIMEOUT,
+	HEALTH_RESULT_RESET,   /* closed or reset before an answer */
+	HEALTH_RESULT_TLS,     /* handshake or certificate failed */
+	HEALTH_RESULT_UNREACHABLE,
+	HEALTH_RESULT_GARBAGE, /* not HTTP */
+	HEALTH_RESULT_COUNT_,
+};
+
+enum health_reason {
+	HEALTH_REASON_NONE,
+	HEALTH_REASON_INITIAL,
+	HEALTH_REASON_CHECK_PASSED,
+	HEALTH_REASON_CHECK_FAILED,
+	HEALTH_REASON_NOT_EXPECTED,  /* answers, but not as expected */
+	HEALTH_REASON_CONNECT_ERRORS, /* the data path could not connect */
+	HEALTH_REASON_COUNT_,
+};
+
+const char *health_state_name(enum health_state s);   /* "unknown", "up", "not-ready", "down" */
+const char *health_result_name(enum health_result r); /* kebab-case */
+const char *health_reason_name(enum health_reason r);
+
+struct health_params {
+	lb_duration interval, fast_interval;
+	uint16_t rise, fall;
+};
+
+struct health_fsm {
+	struct health_params params;
+	enum health_state state, previous;
+	enum health_reason reason;
+	lb_time since;
+	uint16_t successes, failures; /* consecutive */
+	bool last_was_answer;	      /* the last failure was an answer (WRONG), not silence */
+	uint16_t connect_errors;      /* consecutive failures of the data path since the last good check */
+	lb_time next_check;
+	bool alive_warning;	      /* the last result was ALIVE */
+	uint64_t jitter;	      /* generator state; seeds the spread of checks */
+};
+
+/* start: first check due at once (spread over the first 50 ms by seed). */
+void health_init(struct health_fsm *h, const struct health_params *params, uint64_t seed, lb_time now);
+/* New params of a reload; state is kept. */
+void health_set_params(struct health_fsm *h, const struct health_params *params, lb_time now);
+
+/*
+ * A check ended. Returns true when the state changed. The first result after start decides at once (one success is
+ * up, one failure is not-ready/down); later `rise` successes or `fall` failures in a row. A failure series is down
+ * when its last result was silence, not-ready when it was an answer.
+ */
+bool health_result(struct health_fsm *h, enum health_result result, lb_time now);
+
+/*
+ * The data path failed to connect (refused or timed out). Moves the next check to now (rate-limited by
+ * fast_interval); `fall` in a row without a good check in between count as down. Returns true when state changed.
+ */
+bool health_connect_failed(struct health_fsm *h, lb_time now);
+/* The data path connected: consecutive connection failures are forgotten. */
+void health_connect_ok(struct health_fsm *h);
+
+/* When the next check is due. */
+lb_time health_next_check(const struct health_fsm *h);
+
+#endif

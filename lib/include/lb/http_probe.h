@@ -1,0 +1,42 @@
+/*
+ * The few bytes of HTTP/1.1 that a health check speaks: build one request, judge one answer as it arrives.
+ */
+#ifndef LB_HTTP_PROBE_H
+#define LB_HTTP_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lb/conf.h>
+#include <lb/health_fsm.h>
+
+/* Write the request of a check (Host, User-Agent, Connection: close, optional bearer) into out; returns length or 0. */
+size_t http_probe_request(const struct lb_conf_check *check, const char *host, const char *bearer, char *out,
+			  size_t cap);
+
+#define HTTP_PROBE_BODY_MAX (16 * 1024)
+#define HTTP_PROBE_HEAD_MAX (16 * 1024)
+
+/* Reader of one answer. Zero-initialise; holds what it must remember between pieces, bounded. */
+struct http_probe {
+	enum { HTTP_PROBE_STATUS, HTTP_PROBE_HEAD, HTTP_PROBE_BODY, HTTP_PROBE_DONE } part;
+	uint16_t code;	 /* status code once known, else 0 */
+	uint32_t seen;	 /* bytes consumed in all */
+	uint32_t body_seen;
+	char line[64];	 /* status line, collected */
+	uint8_t line_len;
+	uint8_t newline; /* consecutive line ends in the head */
+	bool matched;	 /* body substring found */
+	char tail[256];	 /* last bytes of the body, for a match across pieces */
+	uint16_t tail_len;
+};
+
+/*
+ * Feed received bytes; eof when the peer closed. Returns true when the verdict is known: *result is OK, ALIVE, WRONG
+ * or GARBAGE. False: more is needed (never after eof).
+ */
+bool http_probe_feed(struct http_probe *p, const struct lb_conf_check *check, const void *data, size_t len, bool eof,
+		     enum health_result *result);
+
+#endif
