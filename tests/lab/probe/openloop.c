@@ -2,6 +2,7 @@
  * An open-loop client: starts a new TCP connection every few milliseconds and never waits for an earlier one,
  * so that an outage shows as failures and as a gap between successes, not as a client that slowed down.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
@@ -244,7 +245,7 @@ static void run(struct client *client, int tick, int quit)
 			if (ready[i].data.ptr == &tick_mark)
 				(void)!read(tick, &ticks, sizeof(ticks));
 			else if (ready[i].data.ptr == &quit_mark)
-				starting = false;
+				starting = starting && !end_signal_taken(quit);
 			else if (conn->connected == 0)
 				conn_on_connect(client, conn);
 			else
@@ -252,8 +253,6 @@ static void run(struct client *client, int tick, int quit)
 		}
 		if (client->options.duration != 0 && clock_ns(CLOCK_MONOTONIC) - began >= client->options.duration)
 			starting = false;
-		if (!starting)
-			close(tick), close(quit), tick = quit = -1;
 		for (; starting && ticks > 0; ticks--)
 			conn_start(client);
 		end_overdue(client);
@@ -262,12 +261,23 @@ static void run(struct client *client, int tick, int quit)
 
 static void usage(FILE *out)
 {
-	fputs("usage: openloop [-i MS] [-T MS] [-t SECONDS] [-m http|connect|banner|echo] [-p PATH] [-o RECORDS] ADDRESS PORT\n"
+	fputs("usage: openloop [-i MS] [-T MS] [-t SECONDS] [-m http|connect|banner|echo] [-p PATH] [-o RECORDS] "
+	      "ADDRESS PORT\n"
 	      "  -i  a new connection every MS milliseconds (5)\n"
 	      "  -T  a connection fails after MS milliseconds (3000)\n"
 	      "  -t  stop after SECONDS (on SIGTERM or SIGINT)\n"
-	      "Each line of RECORDS: start, connect (-1: never) and end in seconds of CLOCK_MONOTONIC, outcome, server.\n",
+	      "Each line of RECORDS: start, connect (-1: never) and end in seconds of CLOCK_MONOTONIC, outcome, "
+	      "server.\n",
 	      out);
+}
+
+static enum mode parse_mode(const char *name)
+{
+	for (enum mode mode = MODE_HTTP; mode < MODES; mode++)
+		if (strcmp(name, mode_names[mode]) == 0)
+			return mode;
+	fprintf(stderr, "not a mode: %s\n", name);
+	exit(2);
 }
 
 static struct options parse_options(int argc, char **argv)
@@ -292,11 +302,8 @@ static struct options parse_options(int argc, char **argv)
 			options.records = optarg;
 			break;
 		case 'm':
-			while (options.mode < MODES && strcmp(optarg, mode_names[options.mode]) != 0)
-				options.mode++;
-			if (options.mode < MODES)
-				break;
-			/* fallthrough */
+			options.mode = parse_mode(optarg);
+			break;
 		default:
 			usage(option == 'h' ? stdout : stderr);
 			exit(option == 'h' ? 0 : 2);

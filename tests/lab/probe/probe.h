@@ -1,6 +1,6 @@
 /*
- * What the measuring programs share: clocks, the address to measure, names for what went wrong, and reading one HTTP answer.
- * They include nothing of lbd, so that a fault in lbd cannot hide in the ruler.
+ * What the measuring programs share: clocks, the address to measure, names for what went wrong, and reading one HTTP
+ * answer. They include nothing of lbd, so that a fault in lbd cannot hide in the ruler.
  */
 #ifndef LAB_PROBE_H
 #define LAB_PROBE_H
@@ -20,8 +20,9 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
-#define NSEC_PER_SEC INT64_C(1000000000)
+#define NSEC_PER_SEC  INT64_C(1000000000)
 #define NSEC_PER_MSEC INT64_C(1000000)
 
 /* How a connection ended. Everything but OUTCOME_OK is a failure. */
@@ -37,7 +38,7 @@ enum outcome {
 	OUTCOMES
 };
 
-static const char *const outcome_names[OUTCOMES] = {"ok",  "refused",     "reset",  "timeout",
+static const char *const outcome_names[OUTCOMES] = {"ok",  "refused",	  "reset",  "timeout",
 						    "eof", "unreachable", "answer", "other"};
 
 static inline enum outcome outcome_of_errno(int error)
@@ -109,6 +110,13 @@ static inline int end_signal(void)
 		exit(1);
 	}
 	return fd;
+}
+
+/* True once the signal that end_signal() waits for has come; call when its descriptor is readable. */
+static inline bool end_signal_taken(int fd)
+{
+	struct signalfd_siginfo info;
+	return read(fd, &info, sizeof(info)) == sizeof(info);
 }
 
 /* A numeric option above zero, or exits with usage status 2. */
