@@ -1,0 +1,135 @@
+/*
+ * The channel between keeper and proxy: typed, size-checked messages over one SOCK_SEQPACKET pair, descriptors by
+ * SCM_RIGHTS. Sending never blocks: what the socket does not take is queued in memory (bounded) and flushed by the
+ * loop. Losing the pair is an event (on_closed) with an answer on both sides.
+ *
+ * Start and reload are one conversation (generation g):
+ *   keeper: CONF_BEGIN{g} + memfd, LISTENER{g,…} + fd … , CONF_END{g}
+ *   proxy:  CONF_PREPARED{g, ok, text}
+ *   keeper: CONF_COMMIT{g} or CONF_ABORT{g}
+ *   proxy:  CONF_APPLIED{g}
+ */
+#ifndef IPC_IPC_H
+#define IPC_IPC_H
+
+#include <ev.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lb/conf.h>
+#include <lb/snapshot.h>
+
+#define IPC_PROXY_FD	  3	/* the proxy finds its end of the pair here */
+#define IPC_BODY_MAX	  32768
+#define IPC_FDS_MAX	  8
+#define IPC_WORKERS_MAX	  64
+#define IPC_TEXT_MAX	  4096
+
+enum ipc_type {
+	/* keeper -> proxy */
+	IPC_HELLO = 1,	   /* struct ipc_hello; fds: shared page, admin socket, [metrics socket] */
+	IPC_CONF_BEGIN,	   /* struct ipc_conf; fd: memfd with the bytes of the file */
+	IPC_LISTENER,	   /* struct ipc_listener; fd: listening socket of one worker */
+	IPC_CONF_END,	   /* struct ipc_conf */
+	IPC_CONF_COMMIT,   /* struct ipc_conf */
+	IPC_CONF_ABORT,	   /* struct ipc_conf */
+	IPC_KEEPER_STATUS, /* struct lb_snapshot_keeper, on every change and at least each 200 ms */
+	IPC_EVENT,	   /* struct lb_event, for the recorder; the keeper's last ones are repeated to a new proxy */
+	IPC_END_SESSIONS,  /* struct ipc_end_sessions */
+	IPC_REPLY,	   /* struct ipc_reply: answer to a request */
+	IPC_STOP,	   /* no body: end all sessions, then exit 0 */
+	/* proxy -> keeper */
+	IPC_CONF_PREPARED = 64, /* struct ipc_conf_result */
+	IPC_CONF_APPLIED,	/* struct ipc_conf */
+	IPC_SESSIONS_ENDED,	/* struct ipc_sessions_ended */
+	IPC_HEALTH,		/* struct ipc_health, on change and at least each 500 ms */
+	IPC_REQUEST,		/* struct ipc_request */
+};
+
+struct ipc_hello {
+	uint32_t own_node; /* index into conf->nodes */
+	uint32_t workers;  /* how many worker threads to start */
+	bool has_metrics;  /* a third descriptor follows: the metrics listener */
+	char admin_group[64];
+	uint32_t admin_gid; /* group whose members may change things; (uint32_t)-1 = root only */
+};
+
+struct ipc_conf {
+	uint32_t generation;
+};
+
+struct ipc_listener {
+	uint32_t generation;
+	uint32_t worker; /* 0-based */
+	lb_name service;
+	struct lb_endpoint endpoint;
+	bool on_vip; /* endpoint is one of the VIPs (sessions end when it leaves) */
+};
+
+struct ipc_conf_result {
+	uint32_t generation;
+	bool ok;
+	char text[IPC_TEXT_MAX]; /* why not */
+};
+
+struct ipc_end_sessions {
+	uint32_t id; /* returned in IPC_SESSIONS_ENDED */
+};
+
+struct ipc_sessions_ended {
+	uint32_t id, count;
+};
+
+struct ipc_health {
+	uint32_t ready_servers, total_servers; /* over all services; ready = up and admin ready */
+	uint32_t service_count;		       /* filled entries below; services beyond the array are only in the sums */
+	struct peer_service services[PEER_MSG_SERVICES_MAX];
+};
+
+enum ipc_request_kind { IPC_REQUEST_FAILOVER = 1, IPC_REQUEST_STANDBY, IPC_REQUEST_RELOAD };
+
+struct ipc_request {
+	uint32_t id;
+	enum ipc_request_kind kind;
+	lb_name node; /* FAILOVER: target, "" = the best peer */
+	bool on;      /* STANDBY */
+};
+
+struct ipc_reply {
+	uint32_t id;
+	bool ok;
+	char code[32];		 /* kebab-case error code when !ok */
+	char text[IPC_TEXT_MAX]; /* message for a person, also on success ("VIP handed to k8s-lb-2 in 4.1 ms") */
+};
+
+/* Shared page: every thread of the proxy ticks its counter at least each 100 ms; the keeper watches them move. */
+struct ipc_page {
+	_Atomic uint64_t control_tick;
+	_Atomic uint64_t worker_tick[IPC_WORKERS_MAX];
+};
+
+struct ipc; /* one end */
+
+/* body is aligned for every message struct and valid during the call; fds belong to the callee, which closes them. */
+typedef void ipc_on_message(void *ctx, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds);
+/* The other end is gone or broke the protocol (why); called once, the handle stays valid until ipc_free. */
+typedef void ipc_on_closed(void *ctx, const char *why);
+
+/* Take over fd (made non-blocking) and start reading in loop. NULL when memory is short. */
+struct ipc *ipc_new(struct ev_loop *loop, int fd, ipc_on_message *on_message, ipc_on_closed *on_closed, void *ctx);
+/* Stop, close the descriptor, free. NULL is fine. Must not be called from inside on_message; on_closed may. */
+void ipc_free(struct ipc *ipc);
+/*
+ * Send one message; fds are duplicated by the kernel and stay the caller's (a queued message holds its own copies).
+ * False: the channel is closed or 16 MB are queued already (the channel is then closed and on_closed follows).
+ */
+bool ipc_send(struct ipc *ipc, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds);
+/* As ipc_send without descriptors. */
+bool ipc_post(struct ipc *ipc, enum ipc_type type, const void *body, size_t size);
+
+/* Create the pair for a new proxy: pair[0] keeper's end, pair[1] the proxy's; both CLOEXEC. False with errno. */
+bool ipc_pair(int pair[2]);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * The only reader of clocks in the daemon.
+ */
+#ifndef SYS_CLOCK_H
+#define SYS_CLOCK_H
+
+#include <stdint.h>
+
+#include <lb/time.h>
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+lb_time clock_now(void);
+
+/* Wall time in nanoseconds since 1970, for logs and people only. */
+int64_t clock_wall(void);
+
+/* A kernel CLOCK_REALTIME receive stamp on the monotonic scale; never later than now. */
+lb_time clock_from_realtime(int64_t realtime_ns);
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * One typed picture of everything a user may ask about, filled by the daemon, turned into JSON and Prometheus text by
+ * view. Plain data; strings are borrowed unless they are arrays.
+ */
+#ifndef LB_SNAPSHOT_H
+#define LB_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lb/conf.h>
+#include <lb/health_fsm.h>
+#include <lb/ownership.h>
+#include <lb/peer_msg.h>
+#include <lb/vrrp_fsm.h>
+#include <lb/vrrp_packet.h>
+
+enum lb_admin_state { LB_ADMIN_READY, LB_ADMIN_DRAIN, LB_ADMIN_MAINT };
+const char *lb_admin_name(enum lb_admin_state admin); /* "ready", "drain", "maint" */
+
+/* Instants that people see: nanoseconds since 1970 (UTC); 0 = never. */
+typedef int64_t lb_wall;
+
+#define LB_TRANSITIONS_KINDS VRRP_REASON_COUNT_
+
+struct lb_snapshot_vip {
+	struct lb_addr address;
+	char interface[16];
+	bool present; /* the address is on the interface */
+	bool fenced;  /* the kernel lease is not alive here: packets for it are dropped */
+};
+
+struct lb_snapshot_node {
+	lb_name name;
+	struct lb_addr address;
+	bool self;
+	enum vrrp_state role;
+	bool can_serve, standby;
+	uint8_t priority;
+	/* of other nodes */
+	bool heard;	   /* its peer link is alive */
+	lb_duration heard_age; /* since its last datagram; < 0 never */
+	lb_duration advert_age; /* since its last VRRP advert; < 0 never */
+	bool hears_us;
+	uint32_t config_hash;
+	uint32_t ready_servers, total_servers;
+	char version[PEER_VERSION_TEXT];
+};
+
+/* The election half: filled by the keeper and sent to the proxy as one plain message, so no pointers in here. */
+struct lb_snapshot_keeper {
+	enum vrrp_state role;
+	enum vrrp_reason reason;
+	lb_wall since;
+	enum ownership_obstacle obstacle;
+	bool standby, can_serve, has_key;
+	lb_name owner; /* "" unknown */
+	uint32_t node_count, vip_count;
+	struct lb_snapshot_node nodes[LB_NODES_MAX];
+	struct lb_snapshot_vip vips[LB_VIPS_MAX];
+	uint64_t adverts_sent, adverts_received, adverts_dropped[VRRP_DROP_COUNT_];
+	uint64_t peer_received, peer_dropped[PEER_DROP_COUNT_];
+	uint64_t transitions[LB_TRANSITIONS_KINDS];
+	uint64_t announces_sent;
+	uint64_t proxy_restarts;
+	lb_duration last_gap;		/* last takeover: last advert heard -> first announce; 0 none */
+	lb_duration loop_stall_max;	/* keeper's loop */
+	enum lb_fence_mode fence_in_force; /* what is really enforced */
+	bool foreign_owner;		/* somebody else answers for a VIP while we own it (or nobody of us should) */
+	uint8_t foreign_mac[6];
+};
+
+struct lb_snapshot_server {
+	lb_name name;
+	struct lb_endpoint address;
+	enum health_state state;
+	enum lb_admin_state admin;
+	uint16_t weight, effective_weight;
+	bool backup;
+	uint64_t sessions, sessions_total, bytes_in, bytes_out, connect_errors, hedged;
+	lb_duration connect_time; /* smoothed */
+	lb_wall since;
+	enum health_reason reason;
+	char check_result[64]; /* "200", "refused", "timeout", "tls: certificate has expired" …; "" not yet */
+	lb_duration check_duration;
+	uint32_t check_failures;
+	lb_wall check_last;
+	bool alive_warning;
+};
+
+struct lb_snapshot_service {
+	lb_name name;
+	struct lb_endpoint *listen;
+	size_t listen_count;
+	enum lb_balance_kind balance;
+	uint64_t sessions, sessions_total, bytes_in, bytes_out, refused, failed;
+	struct lb_snapshot_server *servers;
+	size_t server_count;
+};
+
+struct lb_snapshot_thread {
+	char name[16];
+	lb_duration stall_max;
+};
+
+struct lb_snapshot {
+	const char *cluster, *node, *version;
+	uint32_t config_hash;
+	lb_duration uptime;
+	struct lb_snapshot_keeper keeper;
+	lb_duration keeper_age; /* since the keeper last spoke */
+	struct lb_snapshot_service *services;
+	size_t service_count;
+	struct lb_snapshot_thread *threads;
+	size_t thread_count;
+	uint64_t hedged_won, hedged_lost, hedged_denied;
+	uint64_t log_dropped;
+	uint64_t reloads_ok, reloads_refused;
+};
+
+/* One entry of the recorder: who changed from what to what, when, why, and how long it took. */
+struct lb_event {
+	uint64_t id; /* grows by one; assigned by the recorder */
+	lb_wall at;
+	char kind[16];	   /* "vip", "server", "proxy", "config", "peer", "admin" */
+	char subject[132]; /* "vip", "SERVICE/SERVER", node name … */
+	char from[24], to[24];
+	char reason[96];
+	lb_duration duration; /* of the step, 0 unknown */
+};
+
+#endif
