@@ -1,0 +1,56 @@
+/*
+ * What workers count and control reads: one block per server (and per service) with a slot for each worker, so that no
+ * two threads write the same cache line. All accesses are relaxed atomics. Control allocates and frees the blocks; a
+ * block outlives every view that names it and every session that counts on it (control frees it only when the views are
+ * retired and its sessions add up to zero).
+ */
+#ifndef SHARE_COUNTERS_H
+#define SHARE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <lb/conf.h>
+
+struct server_slot {
+	_Alignas(64) _Atomic uint64_t sessions; /* now, of this worker */
+	_Atomic uint64_t sessions_total, bytes_in, bytes_out, connect_errors, hedged;
+	_Atomic int64_t connect_time; /* smoothed, ns; 0 none */
+};
+
+struct server_block {
+	lb_name service, name;
+	struct lb_endpoint address;
+	_Atomic uint32_t sessions; /* over all workers, for leastconn and limits */
+	uint32_t workers;
+	struct server_slot slot[];
+};
+
+struct service_slot {
+	_Alignas(64) _Atomic uint64_t sessions;
+	_Atomic uint64_t sessions_total, bytes_in, bytes_out, refused, failed;
+	_Atomic uint64_t hedge_won, hedge_lost, hedge_denied;
+};
+
+struct service_block {
+	lb_name name;
+	uint32_t workers;
+	struct service_slot slot[];
+};
+
+/* Zeroed blocks; NULL when memory is short. Freed with free(). */
+struct server_block *server_block_new(const char *service, const char *name, const struct lb_endpoint *address,
+				      uint32_t workers);
+struct service_block *service_block_new(const char *name, uint32_t workers);
+
+static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
+{
+	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
+}
+
+static inline uint64_t counter_get(const _Atomic uint64_t *c)
+{
+	return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * Messages between control and worker threads. The sender allocates with message_new, the receiver frees with
+ * message_free; what a pointer inside belongs to is said at each kind.
+ */
+#ifndef SHARE_MESSAGE_H
+#define SHARE_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lb/flow.h>
+
+#include "daemon/proxy/share/pool_view.h"
+
+enum message_kind {
+	/* control -> worker */
+	MESSAGE_PUBLISH,       /* view: becomes the worker's */
+	MESSAGE_END_SESSIONS,  /* end: which, why; answered by MESSAGE_SESSIONS_ENDED */
+	MESSAGE_LIST_SESSIONS, /* list: answered by MESSAGE_SESSION_LIST */
+	MESSAGE_STOP,	       /* end all sessions, answer MESSAGE_STOPPED, leave the thread */
+	/* worker -> control */
+	MESSAGE_VIEW_RETIRED,  /* view: back to control */
+	MESSAGE_SESSIONS_ENDED,
+	MESSAGE_SESSION_LIST,  /* sessions: array owned by the receiver (free) */
+	MESSAGE_CONNECT_FAILED, /* server: could not be connected; sent at most each 10 ms per server and worker */
+	MESSAGE_CONNECT_OK,	/* server: the first success after a reported failure */
+	MESSAGE_STOPPED,
+};
+
+enum end_scope {
+	END_VIP,     /* every session whose client came to a VIP (on_vip listener) */
+	END_SERVER,  /* every session on server */
+	END_SESSION, /* the one with session_id */
+	END_ALL,
+};
+
+/* What people see of one session. */
+struct session_info {
+	uint64_t id;
+	struct lb_endpoint client, local; /* local: where the client came to */
+	lb_name service, server;
+	lb_time started;
+	uint64_t bytes_in, bytes_out; /* from the client, to the client */
+	enum flow_state state;
+	bool half_closed;
+};
+
+struct message {
+	struct message *next; /* private to the mailbox */
+	enum message_kind kind;
+	uint32_t worker; /* sender or receiver */
+	uint32_t token;	 /* pairs an answer with its question */
+	struct pool_view *view;
+	struct server_block *server;
+	enum end_scope scope;
+	enum flow_end reason;
+	uint64_t session_id;
+	uint32_t count;
+	struct session_info *sessions;
+};
+
+/* Zeroed; aborts the process when memory is short (a message that cannot be sent has no other answer). */
+struct message *message_new(enum message_kind kind);
+void message_free(struct message *m);
+
+#endif
