@@ -17,22 +17,22 @@ static const struct {
 	enum ipc_type type;
 	size_t size;
 } sizes[] = {
-    {IPC_HELLO, sizeof(struct ipc_hello)},
-    {IPC_CONF_BEGIN, sizeof(struct ipc_conf)},
-    {IPC_LISTENER, sizeof(struct ipc_listener)},
-    {IPC_CONF_END, sizeof(struct ipc_conf)},
-    {IPC_CONF_COMMIT, sizeof(struct ipc_conf)},
-    {IPC_CONF_ABORT, sizeof(struct ipc_conf)},
-    {IPC_KEEPER_STATUS, sizeof(struct lb_snapshot_keeper)},
-    {IPC_EVENT, sizeof(struct lb_event)},
-    {IPC_END_SESSIONS, sizeof(struct ipc_end_sessions)},
-    {IPC_REPLY, sizeof(struct ipc_reply)},
-    {IPC_STOP, 0},
-    {IPC_CONF_PREPARED, sizeof(struct ipc_conf_result)},
-    {IPC_CONF_APPLIED, sizeof(struct ipc_conf)},
+    {IPC_HELLO,		sizeof(struct ipc_hello)		},
+    {IPC_CONF_BEGIN,     sizeof(struct ipc_conf)	    },
+    {IPC_LISTENER,	   sizeof(struct ipc_listener)      },
+    {IPC_CONF_END,	   sizeof(struct ipc_conf)	  },
+    {IPC_CONF_COMMIT,    sizeof(struct ipc_conf)	     },
+    {IPC_CONF_ABORT,     sizeof(struct ipc_conf)	    },
+    {IPC_KEEPER_STATUS,	sizeof(struct lb_snapshot_keeper)},
+    {IPC_EVENT,		sizeof(struct lb_event)	       },
+    {IPC_END_SESSIONS,   sizeof(struct ipc_end_sessions)  },
+    {IPC_REPLY,		sizeof(struct ipc_reply)		},
+    {IPC_STOP,	       0				},
+    {IPC_CONF_PREPARED,	sizeof(struct ipc_conf_result)   },
+    {IPC_CONF_APPLIED,   sizeof(struct ipc_conf)	      },
     {IPC_SESSIONS_ENDED, sizeof(struct ipc_sessions_ended)},
-    {IPC_HEALTH, sizeof(struct ipc_health)},
-    {IPC_REQUEST, sizeof(struct ipc_request)},
+    {IPC_HEALTH,	 sizeof(struct ipc_health)	  },
+    {IPC_REQUEST,	  sizeof(struct ipc_request)	    },
 };
 
 _Static_assert(sizeof(struct lb_snapshot_keeper) <= IPC_BODY_MAX, "a keeper snapshot fits one message");
@@ -189,7 +189,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 	struct ipc *ipc = w->data;
 
 	(void)revents;
-	lb_list_foreach(node, &ipc->queue) {
+	lb_list_foreach (node, &ipc->queue) {
 		struct queued *q = lb_container_of(node, struct queued, node);
 
 		if (transmit(ipc->fd, q->bytes, q->size, q->fds, q->nfds) < 0) {
@@ -292,7 +292,7 @@ void ipc_free(struct ipc *ipc)
 		return;
 	ev_io_stop(ipc->loop, &ipc->writer);
 	ev_io_stop(ipc->loop, &ipc->reader);
-	lb_list_foreach(node, &ipc->queue)
+	lb_list_foreach (node, &ipc->queue)
 		drop_queued(ipc, lb_container_of(node, struct queued, node));
 	close(ipc->fd);
 	free(ipc);

@@ -21,11 +21,11 @@
 #include <lb/conf.h>
 #include <lb/snapshot.h>
 
-#define IPC_PROXY_FD	  3	/* the proxy finds its end of the pair here */
-#define IPC_BODY_MAX	  32768
-#define IPC_FDS_MAX	  8
-#define IPC_WORKERS_MAX	  64
-#define IPC_TEXT_MAX	  4096
+#define IPC_PROXY_FD	3 /* the proxy finds its end of the pair here */
+#define IPC_BODY_MAX	32768
+#define IPC_FDS_MAX	8
+#define IPC_WORKERS_MAX 64
+#define IPC_TEXT_MAX	4096
 
 enum ipc_type {
 	/* keeper -> proxy */
@@ -84,7 +84,7 @@ struct ipc_sessions_ended {
 
 struct ipc_health {
 	uint32_t ready_servers, total_servers; /* over all services; ready = up and admin ready */
-	uint32_t service_count;		       /* filled entries below; services beyond the array are only in the sums */
+	uint32_t service_count; /* filled entries below; services beyond the array are only in the sums */
 	struct peer_service services[PEER_MSG_SERVICES_MAX];
 };
 

@@ -1,0 +1,66 @@
+#include "daemon/sys/caps.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+bool caps_user(uid_t *uid, gid_t *gid)
+{
+	struct passwd *account = getpwnam(CAPS_USER);
+
+	*uid = account ? account->pw_uid : geteuid();
+	*gid = account ? account->pw_gid : getegid();
+	return account != NULL;
+}
+
+/* Change to the account with the capabilities already selected in libcap-ng; stay as we are where that is refused. */
+static bool apply(struct lb_err *err)
+{
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	if (geteuid() == 0 && caps_user(&uid, &gid)) {
+		rc = capng_change_id((int)uid, (int)gid, CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+		if (rc == 0)
+			return true;
+		lb_warning("privileges cannot become user %s (code %d); staying uid %u with reduced capabilities",
+			   CAPS_USER, rc, (unsigned)geteuid());
+	}
+	/* Without CAP_SETPCAP the bounding set stays; no_new_privs makes it useless. */
+	rc = capng_apply(CAPNG_SELECT_CAPS);
+	if (rc != 0)
+		return lb_err_errno(err, errno, "cannot reduce capabilities (code %d)", rc);
+	return true;
+}
+
+static bool no_new_privileges(struct lb_err *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return lb_err_errno(err, errno, "cannot set no_new_privs");
+	return true;
+}
+
+bool caps_drop_keeper(struct lb_err *err)
+{
+	static const int needed[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!capng_have_capability(CAPNG_EFFECTIVE, (unsigned)needed[i]))
+			return lb_err_set(err, "capability %s is missing; run as root or from the systemd unit",
+					  capng_capability_to_name((unsigned)needed[i]));
+	capng_clear(CAPNG_SELECT_CAPS);
+	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
+		      -1);
+	return apply(err) && no_new_privileges(err);
+}
+
+bool caps_drop_all(struct lb_err *err)
+{
+	capng_clear(CAPNG_SELECT_BOTH);
+	return apply(err) && no_new_privileges(err);
+}
