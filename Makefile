@@ -25,7 +25,7 @@ endif
 
 CFLAGS ?= -g
 ALL_CFLAGS = -std=gnu17 $(OPTIMIZE) $(CFLAGS) $(WARNINGS) $(HARDENING) $(SANITIZER) -pthread \
-	-Ilib/include -I. -DLB_VERSION='"$(VERSION)"' -DLB_LIBEXEC='"$(PREFIXED_LIBEXEC)"' -MMD -MP
+	-D_GNU_SOURCE -Ilib/include -I. -DLB_VERSION='"$(VERSION)"' -DLB_LIBEXEC='"$(PREFIXED_LIBEXEC)"' -MMD -MP
 ALL_LDFLAGS = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed $(SANITIZER) $(LDFLAGS)
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
