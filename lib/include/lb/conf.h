@@ -65,6 +65,7 @@ struct lb_conf_election {
 	enum lb_transport transport;
 	enum lb_auth auth;
 	char password_file[LB_PATH_MAX]; /* "" = none */
+	struct lb_mark password_file_mark;
 	lb_duration failback;		 /* 0 = never */
 	enum lb_fence_mode fence;
 	enum lb_checksum_mode v3_checksum;
@@ -138,6 +139,7 @@ struct lb_conf {
 	struct lb_conf_vip vips[LB_VIPS_MAX];
 	size_t vip_count;
 	char key_file[LB_PATH_MAX];	/* "" = none */
+	struct lb_mark key_file_mark;
 	uint16_t workers;		/* 0 = auto */
 	uint32_t max_connections;	/* 0 = auto */
 	struct lb_conf_election election;
