@@ -3,7 +3,6 @@
  * long nobody and for how long two owned the address. Run it on a host of its own: an answer also teaches the kernel
  * that asked.
  */
-#define _GNU_SOURCE
 #include <getopt.h>
 #include <net/ethernet.h>
 #include <net/if.h>

@@ -2,7 +2,6 @@
  * An echo server: sends back what it reads, a thread a connection. With -b NAME it first sends a line with its name.
  * It passes a half-close on: when the client has finished sending, it finishes after the last byte.
  */
-#define _GNU_SOURCE
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -2,7 +2,6 @@
  * An open-loop client: starts a new TCP connection every few milliseconds and never waits for an earlier one,
  * so that an outage shows as failures and as a gap between successes, not as a client that slowed down.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>

@@ -2,7 +2,6 @@
  * Holds long-lived sessions: each asks again and again over its one connection, and reports whether that connection
  * ever broke and how long it once had to wait for an answer. A session that broke is not opened again.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
