@@ -39,14 +39,20 @@ def show_status(story: Narrative, balancer: LoadBalancer) -> None:
 
 def cut_power(story: Narrative, lab: Lab, owner: LoadBalancer, load: OpenLoop) -> float:
     """Lets the load run steadily, cuts the owner off and waits until the other node serves; returns when it was cut."""
-    holds(lambda: sum(load.result().failures.values()) == 0, STEADY_SECONDS, "load without a failure")
+    holds(lambda: not failed_since(load, 0.0), STEADY_SECONDS, "load without a failure")
     story.say(f"{load.result().ok} connections, none failed. Now {owner} loses power; its link stays up")
     off = time.monotonic()
     lab.power_off(owner.name)
+    owner.kill_all()
     success = load.succeeds_after(off + 0.05)
     story.say(f"the VIP answers again: {success.server} served a connection through {lab.other(owner)}")
-    holds(lambda: True, AFTER_SECONDS)
+    holds(lambda: not failed_since(load, success.start), AFTER_SECONDS, "load without a failure after the takeover")
     return off
+
+
+def failed_since(load: OpenLoop, instant: float) -> int:
+    """How many connections that were started after the instant have failed so far."""
+    return sum(connection.start > instant and connection.outcome != "ok" for connection in load.connections())
 
 
 def report(story: Narrative, off: float, load: OpenLoop, arp: ArpProbe) -> None:
@@ -84,9 +90,10 @@ def run() -> None:
             off = cut_power(story, lab, owner, load)
         report(story, off, load, arp)
         show_status(story, lab.other(owner))
-        story.say(f"power returns to {owner}; it stays backup")
-        lab.power_on(owner.name)
         survivor = lab.other(owner)
+        story.say(f"power returns to {owner}: it finds an owner and becomes backup")
+        lab.power_on(owner.name)
+        owner.start()
         eventually(lambda: owner.role() == "backup" and survivor.role() == "active", 10.0, "one owner again")
         for balancer in lab.lbs:
             show_status(story, balancer)

@@ -155,6 +155,64 @@ def test_one_way_loss_of_adverts_makes_two_owners(lab: Lab) -> None:
     assert arp.both_ms() > 0
 
 
+@pytest.mark.parametrize("mode", ["http", "connect", "banner", "echo"])
+def test_openloop_modes(lab: Lab, mode: str) -> None:
+    """Each way of asking succeeds against a server that answers so, and fails once it is gone."""
+    worker = lab.workers[0]
+    worker.start_echo(banner=mode == "banner")
+    port = topology.HTTP_PORT if mode == "http" else topology.ECHO_PORT
+    with lab.openloop(port, mode=mode, address=worker.address, timeout_ms=300) as load:
+        load.succeeds_after(0.0)
+        worker.kill_all()
+        gone = time.monotonic()
+        eventually(lambda: any(c.start > gone for c in load.connections()), 5.0, "a connection after the end")
+    result = load.result()
+    assert result.ok == load.summary["ok"] > 0
+    assert {c.outcome for c in result.connections if c.start > gone} == {"refused"}
+    assert mode != "http" or result.servers() == {worker.name: result.ok}
+
+
+@pytest.mark.parametrize("echo", [False, True])
+def test_sessions_last_and_break(lab: Lab, echo: bool) -> None:
+    """Sessions are answered until their server ends, and each tells when and how it broke."""
+    worker = lab.workers[0]
+    worker.start_echo()
+    port = topology.ECHO_PORT if echo else topology.HTTP_PORT
+    with lab.sessions(30, port, echo=echo, address=worker.address) as sessions:
+        assert sessions.broken_so_far() == 0
+        gone = time.monotonic()
+        worker.kill_all()
+        eventually(lambda: sessions.broken_so_far() == 30, 5.0, "all broken")
+    assert len(sessions.broken()) == 30
+    assert all(s["broken"] in ("reset", "eof", "refused") and s["broken_at"] > gone for s in sessions.sessions)
+    assert all(s["answers"] > 0 for s in sessions.sessions)
+
+
+def test_blackhole_is_noticed_by_sessions(lab: Lab) -> None:
+    """Packets to a port vanish for a while: the sessions stall, and go on."""
+    worker = lab.workers[0]
+    with lab.sessions(5, topology.HTTP_PORT, address=worker.address) as sessions:
+        with lab.blackhole(worker.name, topology.HTTP_PORT):
+            with pytest.raises(TimeoutError):
+                lab.client.connect(worker.address, topology.HTTP_PORT, timeout=0.3)
+            lab.client.connect(worker.address, topology.HTTPS_PORT, timeout=1.0).close()
+        eventually(lambda: answers(lab, worker.name), 3.0)
+    assert not sessions.broken()
+    assert sessions.longest_stall_ms() > 250
+
+
+def test_throttled_host_is_slow(lab: Lab) -> None:
+    """Towards a throttled client a megabyte takes its time."""
+    worker = lab.workers[0]
+    with lab.throttle(lab.client.name, 4000), lab.client.connect(worker.address, topology.HTTP_PORT) as sock:
+        sock.sendall(b"GET /big HTTP/1.1\r\nHost: lab\r\n\r\n")
+        began = time.monotonic()
+        received = 0
+        while received < 250_000:
+            received += len(sock.recv(65536))
+        assert time.monotonic() - began > 0.25
+
+
 def test_waiting_has_a_deadline() -> None:
     """`eventually` gives up and says what it last saw; `holds` fails at the first miss."""
     with pytest.raises(NotYet, match="last seen: 0"):
