@@ -52,7 +52,7 @@ struct peer_msg {
 	struct peer_service services[PEER_MSG_SERVICES_MAX];
 };
 
-/* Encode and sign (key NULL: unsigned). Returns the length or 0 when it does not fit. */
+/* Encode and sign (key NULL: unsigned). Returns the length or 0 when it does not fit or a field is out of range. */
 size_t peer_msg_encode(const struct peer_msg *msg, const uint8_t *key, size_t key_len, uint8_t *out, size_t cap);
 
 enum peer_drop {
@@ -69,6 +69,7 @@ enum peer_drop {
 };
 const char *peer_drop_name(enum peer_drop drop);
 
+/* Decode and verify. *out is undefined unless PEER_OK; accepted bytes encode to themselves again. */
 enum peer_drop peer_msg_decode(const uint8_t *buf, size_t len, const uint8_t *key, size_t key_len,
 			       struct peer_msg *out);
 
@@ -76,7 +77,8 @@ enum peer_drop peer_msg_decode(const uint8_t *buf, size_t len, const uint8_t *ke
 struct peer_session {
 	uint64_t own_nonce, own_sequence;
 	uint64_t nonce, sequence; /* the peer's, accepted */
-	uint64_t candidate;	  /* a nonce heard that has not yet echoed ours */
+	uint64_t candidate;	  /* a nonce heard that has not yet echoed ours; 0 none */
+	uint64_t candidate_sequence;
 	bool proven;		  /* the peer's nonce has echoed our own nonce: its datagrams are fresh */
 	uint64_t echoed;	  /* our highest sequence that the peer has heard */
 };

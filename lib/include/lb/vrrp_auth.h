@@ -22,6 +22,7 @@ typedef uint64_t vrrp_sequence;
 
 /*
  * Append the trailer to a message of len bytes in buf (cap >= len + 28) sent from source; returns the new length or 0.
+ * For an IPv6 source the checksum of the message is extended over the trailer, as the kernel of the receiver sees it.
  */
 size_t vrrp_auth_sign(const struct vrrp_key *key, const struct lb_addr *source, vrrp_sequence sequence, uint8_t *buf,
 		      size_t len, size_t cap);
@@ -36,8 +37,11 @@ enum vrrp_drop vrrp_auth_verify(const struct vrrp_key *keys, size_t key_count, c
 /* True when sequence is newer than *last (RFC 1982 on 64 bits; *last 0 = none yet) and then stores it. */
 bool vrrp_replay_ok(vrrp_sequence *last, vrrp_sequence sequence);
 
-/* HMAC-SHA256 truncated to 16 bytes over two pieces; used by the trailer and by the peer link. */
-void lb_hmac16(const uint8_t *key, size_t key_len, const void *a, size_t a_len, const void *b, size_t b_len,
+/*
+ * HMAC-SHA256 truncated to 16 bytes over two pieces (b_len 0: one); used by the trailer and by the peer link. False
+ * when the crypto library failed (out of memory): out is zero then and must neither be sent nor compared with.
+ */
+bool lb_hmac16(const uint8_t *key, size_t key_len, const void *a, size_t a_len, const void *b, size_t b_len,
 	       uint8_t out[16]);
 /* Constant-time comparison of 16 bytes. */
 bool lb_hmac16_equal(const uint8_t a[16], const uint8_t b[16]);
