@@ -1,0 +1,505 @@
+#include "daemon/keeper/keeper.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+#include "daemon/keeper/admin.h"
+#include "daemon/keeper/conf_push.h"
+#include "daemon/keeper/election.h"
+#include "daemon/keeper/listeners.h"
+#include "daemon/keeper/reload.h"
+#include "daemon/keeper/supervise.h"
+#include "daemon/sys/clock.h"
+#include "daemon/sys/notify.h"
+
+#define STATUS_INTERVAL 0.2 /* seconds between pictures for the proxy when nothing changes */
+#define EVENTS_KEPT	64  /* repeated to a proxy that starts */
+#define REQUEST_NONE	0   /* a reload that nobody waits for (SIGHUP) */
+
+struct keeper {
+	struct ev_loop *loop;
+	const char *conf_path;
+	struct conf_file conf;
+	size_t own_node;
+	uint32_t workers;
+
+	struct admin admin;
+	struct listeners listeners;
+	struct election *election;
+	struct supervise *supervise;
+	struct conf_push push;
+	struct reload reload;
+
+	/* Facts about the proxy that the election judges. */
+	bool applied, ticking;
+	struct ipc_health health;
+	bool has_health;
+
+	ev_timer status, changed, watchdog;
+	ev_signal sighup, sigterm, sigint;
+	struct lb_event events[EVENTS_KEPT];
+	size_t event_count; /* of all times; the ring holds the last EVENTS_KEPT */
+
+	bool ready, stopping;
+	enum keeper_exit exit_code;
+};
+
+static void tell_election(struct keeper *k)
+{
+	election_proxy_facts(k->election, &(struct election_proxy_facts){
+					      .connected = k->applied,
+					      .ticking = k->ticking,
+					      .health = k->has_health ? &k->health : NULL,
+					  });
+}
+
+/* ---- the picture for the API ---- */
+
+static void publish_status(struct keeper *k)
+{
+	struct lb_snapshot_keeper picture;
+	struct ipc *ipc = supervise_ipc(k->supervise);
+
+	if (!ipc)
+		return;
+	memset(&picture, 0, sizeof(picture));
+	election_snapshot(k->election, &picture);
+	picture.proxy_restarts = supervise_restarts(k->supervise);
+	ipc_post(ipc, IPC_KEEPER_STATUS, &picture, sizeof(picture));
+}
+
+static void on_status_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	publish_status(w->data);
+}
+
+static void on_changed(void *ctx)
+{
+	struct keeper *k = ctx;
+
+	/* Once a loop round, however many things changed in it. */
+	if (!ev_is_active(&k->changed))
+		ev_timer_start(k->loop, &k->changed);
+}
+
+static void on_event(void *ctx, const struct lb_event *event)
+{
+	struct keeper *k = ctx;
+	struct ipc *ipc = supervise_ipc(k->supervise);
+
+	k->events[k->event_count++ % EVENTS_KEPT] = *event;
+	if (ipc)
+		ipc_post(ipc, IPC_EVENT, event, sizeof(*event));
+}
+
+static void record(struct keeper *k, const char *kind, const char *from, const char *to, const char *reason)
+{
+	struct lb_event event = {.at = clock_wall()};
+
+	snprintf(event.kind, sizeof(event.kind), "%s", kind);
+	snprintf(event.subject, sizeof(event.subject), "%s", kind);
+	snprintf(event.from, sizeof(event.from), "%s", from);
+	snprintf(event.to, sizeof(event.to), "%s", to);
+	snprintf(event.reason, sizeof(event.reason), "%s", reason);
+	on_event(k, &event);
+}
+
+/* ---- requests of the API ---- */
+
+/* What a pending change must remember to answer the proxy. */
+struct pending {
+	struct keeper *keeper;
+	uint32_t id;
+};
+
+static void reply(struct keeper *k, uint32_t id, bool ok, const char *code, const char *text)
+{
+	struct ipc_reply answer = {.id = id, .ok = ok};
+	struct ipc *ipc = supervise_ipc(k->supervise);
+
+	snprintf(answer.code, sizeof(answer.code), "%s", code);
+	snprintf(answer.text, sizeof(answer.text), "%s", text);
+	if (ipc)
+		ipc_post(ipc, IPC_REPLY, &answer, sizeof(answer));
+}
+
+static void on_request_done(void *ctx, bool ok, const char *code, const char *text)
+{
+	struct pending *p = ctx;
+
+	reply(p->keeper, p->id, ok, code, text);
+	free(p);
+}
+
+static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *code, const char *text)
+{
+	struct keeper *k = ctx;
+
+	if (ok)
+		lb_notice("reload applied config=%08" PRIx32, k->conf.conf->hash);
+	else
+		lb_error("reload refused code=%s: %s", code, text);
+	record(k, "config", "", ok ? "applied" : "refused", ok ? "reload" : text);
+	notify_ready(ok ? "configuration reloaded" : "reload refused, running on; see the log");
+	if (request != REQUEST_NONE)
+		reply(k, request, ok, code, text);
+	tell_election(k);
+}
+
+static void on_request(struct keeper *k, const struct ipc_request *request)
+{
+	struct pending *p;
+
+	if (k->stopping) {
+		reply(k, request->id, false, "stopping", "the daemon stops");
+		return;
+	}
+	if (request->kind == IPC_REQUEST_RELOAD) {
+		notify_reloading();
+		reload_start(&k->reload, request->id);
+		return;
+	}
+	p = malloc(sizeof(*p));
+	if (!p) {
+		reply(k, request->id, false, "out-of-memory", "out of memory");
+		return;
+	}
+	*p = (struct pending){.keeper = k, .id = request->id};
+	if (request->kind == IPC_REQUEST_FAILOVER)
+		election_failover(k->election, request->node, on_request_done, p);
+	else if (request->kind == IPC_REQUEST_STANDBY)
+		election_standby(k->election, request->on, on_request_done, p);
+	else
+		on_request_done(p, false, "bad-request", "the keeper does not know this request");
+}
+
+/* ---- the proxy ---- */
+
+static void on_proxy_started(void *ctx, struct ipc *ipc)
+{
+	struct keeper *k = ctx;
+	struct ipc_hello hello = {
+	    .own_node = (uint32_t)k->own_node,
+	    .workers = k->workers,
+	    .has_metrics = k->admin.metrics_fd >= 0,
+	    .admin_gid = k->admin.gid,
+	};
+	int fds[3] = {supervise_page_fd(k->supervise), k->admin.socket_fd, k->admin.metrics_fd};
+	size_t first = k->event_count > EVENTS_KEPT ? k->event_count - EVENTS_KEPT : 0;
+
+	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
+	ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
+	publish_status(k);
+	for (size_t i = first; i < k->event_count; i++)
+		ipc_post(ipc, IPC_EVENT, &k->events[i % EVENTS_KEPT], sizeof(k->events[0]));
+	if (!conf_push_begin(&k->push, ipc, k->conf.memfd, &k->listeners))
+		lb_error("proxy did not take the configuration");
+}
+
+static void on_proxy_lost(void *ctx, const char *why)
+{
+	struct keeper *k = ctx;
+
+	k->applied = k->ticking = k->has_health = false;
+	conf_push_on_lost(&k->push, why);
+	if (!k->stopping) {
+		record(k, "proxy", "running", "lost", why);
+		tell_election(k);
+	}
+}
+
+static void on_proxy_ticking(void *ctx, bool ticking)
+{
+	struct keeper *k = ctx;
+
+	k->ticking = ticking;
+	if (ticking)
+		lb_notice("proxy moves again");
+	else
+		lb_error("proxy stands still: a thread did not move for 500 ms");
+	record(k, "proxy", ticking ? "stalled" : "running", ticking ? "running" : "stalled", "thread ticks");
+	tell_election(k);
+}
+
+/* The keeper cannot go on: leave the VIP in order, then the loop ends with this code. */
+static void give_up(struct keeper *k, enum keeper_exit code);
+
+/* A proxy was given the running configuration (at start or restart), as opposed to a reload. */
+static void on_first_push(struct keeper *k, enum conf_push_result result, const char *text)
+{
+	switch (result) {
+	case CONF_PUSH_PREPARED:
+		conf_push_commit(&k->push);
+		break;
+	case CONF_PUSH_REFUSED:
+		lb_error("proxy refuses the configuration: %s", text);
+		if (!k->ready)
+			give_up(k, KEEPER_EXIT_CONFIG);
+		break;
+	case CONF_PUSH_LOST:
+		lb_error("proxy did not take the configuration: %s", text);
+		break;
+	case CONF_PUSH_APPLIED:
+		k->applied = k->ticking = true;
+		supervise_watch_ticks(k->supervise);
+		record(k, "proxy", "", "running", k->ready ? "restarted" : "started");
+		tell_election(k);
+		if (!k->ready) {
+			k->ready = true;
+			notify_ready("running");
+			lb_notice("ready cluster=%s node=%s config=%08" PRIx32, k->conf.conf->cluster,
+				  k->conf.conf->nodes[k->own_node].name, k->conf.conf->hash);
+		}
+		break;
+	}
+}
+
+static void on_push(void *ctx, enum conf_push_result result, const char *text)
+{
+	struct keeper *k = ctx;
+
+	if (reload_active(&k->reload))
+		reload_on_push(&k->reload, result, text);
+	else
+		on_first_push(k, result, text);
+}
+
+static void on_health(struct keeper *k, const struct ipc_health *health)
+{
+	k->health = *health;
+	k->has_health = true;
+	tell_election(k);
+}
+
+static void on_proxy_message(void *ctx, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds)
+{
+	struct keeper *k = ctx;
+
+	(void)size;
+	/* The proxy has no descriptor to give. */
+	for (size_t i = 0; i < nfds; i++)
+		close(fds[i]);
+	switch (type) {
+	case IPC_CONF_PREPARED:
+		conf_push_on_prepared(&k->push, body);
+		break;
+	case IPC_CONF_APPLIED:
+		conf_push_on_applied(&k->push, body);
+		break;
+	case IPC_SESSIONS_ENDED:
+		election_sessions_ended(k->election, ((const struct ipc_sessions_ended *)body)->id);
+		break;
+	case IPC_HEALTH:
+		on_health(k, body);
+		break;
+	case IPC_REQUEST:
+		on_request(k, body);
+		break;
+	default:
+		lb_warning("proxy sent message type=%d that only the keeper sends", (int)type);
+	}
+}
+
+static void on_end_sessions(void *ctx, uint32_t id)
+{
+	struct keeper *k = ctx;
+	struct ipc *ipc = supervise_ipc(k->supervise);
+	struct ipc_end_sessions what = {.id = id};
+
+	/* Without a proxy there are no sessions; the answer is not given from inside the question. */
+	if (ipc)
+		ipc_post(ipc, IPC_END_SESSIONS, &what, sizeof(what));
+}
+
+/* ---- stop ---- */
+
+static void on_proxy_stopped(void *ctx)
+{
+	struct keeper *k = ctx;
+
+	ev_break(k->loop, EVBREAK_ALL);
+}
+
+static void on_election_stopped(void *ctx, bool ok, const char *code, const char *text)
+{
+	struct keeper *k = ctx;
+
+	(void)code;
+	lb_notice("election left: %s%s", ok ? "" : "not handed over: ", text);
+	supervise_stop(k->supervise);
+}
+
+static void give_up(struct keeper *k, enum keeper_exit code)
+{
+	if (k->stopping)
+		return;
+	k->stopping = true;
+	k->exit_code = code;
+	notify_stopping();
+	reload_cancel(&k->reload);
+	conf_push_cancel(&k->push);
+	election_stop(k->election, on_election_stopped, k);
+}
+
+static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct keeper *k = w->data;
+
+	(void)loop;
+	(void)revents;
+	lb_notice("stopping signal=%d", w->signum);
+	give_up(k, KEEPER_EXIT_OK);
+}
+
+static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct keeper *k = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (k->stopping)
+		return;
+	notify_reloading();
+	reload_start(&k->reload, REQUEST_NONE);
+}
+
+static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	notify_watchdog();
+}
+
+/* ---- life ---- */
+
+static uint32_t worker_count(const struct lb_conf *conf)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t n = conf->workers ? conf->workers : (uint32_t)(online > 0 ? online : 1);
+
+	return n > IPC_WORKERS_MAX ? IPC_WORKERS_MAX : n;
+}
+
+static void init_signal(struct keeper *k, ev_signal *w, int signum, void (*cb)(struct ev_loop *, ev_signal *, int))
+{
+	ev_signal_init(w, cb, signum);
+	w->data = k;
+	ev_signal_start(k->loop, w);
+}
+
+static void init_watchers(struct keeper *k)
+{
+	double watchdog = lb_duration_seconds(notify_watchdog_interval());
+
+	ev_timer_init(&k->status, on_status_timer, STATUS_INTERVAL, STATUS_INTERVAL);
+	ev_timer_init(&k->changed, on_status_timer, 0., 0.);
+	ev_timer_init(&k->watchdog, on_watchdog, watchdog, watchdog);
+	k->status.data = k->changed.data = k->watchdog.data = k;
+	ev_timer_start(k->loop, &k->status);
+	if (watchdog > 0)
+		ev_timer_start(k->loop, &k->watchdog);
+	init_signal(k, &k->sighup, SIGHUP, on_reload_signal);
+	init_signal(k, &k->sigterm, SIGTERM, on_stop_signal);
+	init_signal(k, &k->sigint, SIGINT, on_stop_signal);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* The parts that can fail, in the order in which they are released by keeper_free. */
+static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err *err)
+{
+	if (!admin_open(&k->admin, k->conf.conf, runtime_dir, err) ||
+	    !listeners_prepare(&k->listeners, k->conf.conf, err))
+		return false;
+	listeners_commit(&k->listeners);
+	k->supervise = supervise_new(
+	    &(struct supervise_params){
+		.loop = k->loop,
+		.workers = k->workers,
+		.hooks = {.started = on_proxy_started,
+			  .message = on_proxy_message,
+			  .lost = on_proxy_lost,
+			  .ticking = on_proxy_ticking,
+			  .stopped = on_proxy_stopped,
+			  .ctx = k},
+	    },
+	    err);
+	if (!k->supervise)
+		return false;
+	k->election = election_new(
+	    &(struct election_params){
+		.loop = k->loop,
+		.conf = k->conf.conf,
+		.own_node = k->own_node,
+		.runtime_dir = runtime_dir,
+		.hooks = {.end_sessions = on_end_sessions, .event = on_event, .changed = on_changed, .ctx = k},
+	    },
+	    err);
+	return k->election != NULL;
+}
+
+struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (!k) {
+		lb_err_set(err, "out of memory");
+		return NULL;
+	}
+	k->loop = params->loop;
+	k->conf_path = params->conf_path;
+	k->conf = *params->conf;
+	k->own_node = params->own_node;
+	k->workers = worker_count(k->conf.conf);
+	k->admin.socket_fd = k->admin.metrics_fd = -1;
+	listeners_init(&k->listeners, k->workers);
+	conf_push_init(&k->push, k->loop, on_push, k);
+	if (!open_parts(k, params->runtime_dir, err)) {
+		k->conf = (struct conf_file){.memfd = -1}; /* stays the caller's */
+		keeper_free(k);
+		return NULL;
+	}
+	*params->conf = (struct conf_file){.memfd = -1};
+	reload_init(&k->reload,
+		    &(struct reload_parts){.path = k->conf_path,
+					   .own_node = k->own_node,
+					   .running = &k->conf,
+					   .election = k->election,
+					   .listeners = &k->listeners,
+					   .supervise = k->supervise,
+					   .push = &k->push},
+		    on_reload_done, k);
+	return k;
+}
+
+bool keeper_start(struct keeper *k, struct lb_err *err)
+{
+	init_watchers(k);
+	return election_start(k->election, err) && supervise_start(k->supervise, err);
+}
+
+int keeper_run(struct keeper *k)
+{
+	ev_run(k->loop, 0);
+	return (int)k->exit_code;
+}
+
+void keeper_free(struct keeper *k)
+{
+	if (!k)
+		return;
+	election_free(k->election);
+	supervise_free(k->supervise);
+	listeners_close(&k->listeners);
+	admin_close(&k->admin);
+	conf_file_release(&k->conf);
+	free(k);
+}

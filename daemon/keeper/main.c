@@ -1,0 +1,167 @@
+/*
+ * lbd: the start-up story. Options, configuration, privileged sockets, privileges dropped, election and proxy started,
+ * loop, and the same in reverse at the end.
+ */
+#include <ev.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include <lb/log.h>
+
+#include "daemon/keeper/conf_file.h"
+#include "daemon/keeper/election.h"
+#include "daemon/keeper/keeper.h"
+#include "daemon/sys/caps.h"
+#include "daemon/sys/logsink.h"
+#include "daemon/sys/realtime.h"
+
+struct options {
+	const char *config, *runtime_dir;
+	bool check, resign;
+};
+
+static void print_usage(FILE *out)
+{
+	fputs("usage: lbd [--config FILE] [--runtime-dir DIR] [--check] [--resign] [--version] [--help]\n"
+	      "\n"
+	      "Owns a virtual IP with its peers and balances TCP connections to healthy servers.\n"
+	      "\n"
+	      "  -c, --config FILE       configuration (default /etc/lbd/lbd.yaml)\n"
+	      "  -r, --runtime-dir DIR   admin socket and state (default /run/lbd)\n"
+	      "      --check             judge the configuration, print every error, exit 0 or 1\n"
+	      "      --resign            remove every address and rule that lbd put on this node, tell the peers\n"
+	      "      --version           print the version\n"
+	      "      --help              print this text\n",
+	      out);
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option table[] = {
+	    {"config",      required_argument, NULL, 'c'},
+	    {"runtime-dir", required_argument, NULL, 'r'},
+	    {"check",	      no_argument,	   NULL, 'k'},
+	    {"resign",      no_argument,	    NULL, 'R'},
+	    {"version",	no_argument,	     NULL, 'v'},
+	    {"help",	     no_argument,	  NULL, 'h'},
+	    {NULL,	   0,		      NULL, 0  },
+	};
+	int c;
+
+	*o = (struct options){.config = "/etc/lbd/lbd.yaml", .runtime_dir = "/run/lbd"};
+	while ((c = getopt_long(argc, argv, "c:r:h", table, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'r':
+			o->runtime_dir = optarg;
+			break;
+		case 'k':
+			o->check = true;
+			break;
+		case 'R':
+			o->resign = true;
+			break;
+		case 'v':
+			puts("lbd " LB_VERSION);
+			return KEEPER_EXIT_OK;
+		case 'h':
+			print_usage(stdout);
+			return KEEPER_EXIT_OK;
+		default:
+			print_usage(stderr);
+			return KEEPER_EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "lbd: unexpected argument \"%s\"; it takes options only\n", argv[optind]);
+		return KEEPER_EXIT_USAGE;
+	}
+	return -1;
+}
+
+static bool load(const struct options *o, struct conf_file *file)
+{
+	struct lb_text problems = {0};
+	bool ok = conf_file_load(o->config, file, &problems);
+
+	if (!ok)
+		fputs(lb_text_str(&problems), stderr);
+	lb_text_free(&problems);
+	return ok;
+}
+
+static int fail(const struct lb_err *err, enum keeper_exit code)
+{
+	lb_error("%s", err->text);
+	return (int)code;
+}
+
+static int resign(const struct lb_conf *conf, size_t own_node)
+{
+	struct lb_err err;
+
+	return election_resign(conf, own_node, &err) ? KEEPER_EXIT_OK : fail(&err, KEEPER_EXIT_FAILURE);
+}
+
+static int serve(const struct options *o, struct conf_file *file, size_t own_node)
+{
+	struct lb_err err;
+	struct keeper *keeper;
+	int code;
+
+	realtime_raise_files();
+	keeper = keeper_new(&(struct keeper_params){.loop = ev_default_loop(0),
+						    .conf_path = o->config,
+						    .runtime_dir = o->runtime_dir,
+						    .conf = file,
+						    .own_node = own_node},
+			    &err);
+	if (!keeper)
+		return fail(&err, KEEPER_EXIT_FAILURE);
+	realtime_enter();
+	if (!caps_drop_keeper(&err) || !keeper_start(keeper, &err)) {
+		code = fail(&err, KEEPER_EXIT_FAILURE);
+		goto free_keeper;
+	}
+	/* The key is in memory: no core dump, no ptrace by the same user. */
+	prctl(PR_SET_DUMPABLE, 0);
+	code = keeper_run(keeper);
+	lb_notice("stopped code=%d", code);
+
+free_keeper:
+	keeper_free(keeper);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct conf_file file;
+	struct lb_err err;
+	int code = parse_options(argc, argv, &options);
+	int own_node;
+
+	if (code >= 0)
+		return code;
+	if (!load(&options, &file))
+		return options.check ? 1 : KEEPER_EXIT_CONFIG;
+	if (options.check) {
+		conf_file_release(&file);
+		return KEEPER_EXIT_OK;
+	}
+	logsink_init("lbd", (enum lb_log_level)file.conf->log_level);
+	own_node = conf_file_own_node(file.conf, &err);
+	if (own_node < 0)
+		code = fail(&err, KEEPER_EXIT_CONFIG);
+	else if (options.resign)
+		code = resign(file.conf, (size_t)own_node);
+	else
+		code = serve(&options, &file, (size_t)own_node);
+	conf_file_release(&file);
+	return code;
+}
