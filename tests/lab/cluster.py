@@ -113,7 +113,8 @@ class Lab(Faults):
         """Starts lbd on every load balancer and waits for an owner that serves both ports; returns it."""
         for balancer in self.lbs:
             balancer.start(text, wait=False, **options)
-        eventually(lambda: all(b.role() in ("active", "backup") for b in self.lbs), within, "lbd up on all nodes")
+        for balancer in self.lbs:
+            balancer.wait_up(within)
         eventually(lambda: len(self.holders()) == 1, within, "one owner of the VIP")
         for port, path, tls in ((80, "/", False), (topology.API_PORT, "/readyz", True)):
             eventually(

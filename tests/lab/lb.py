@@ -16,7 +16,7 @@ from . import guide, netns, topology
 from .host import Host
 from .paths import program
 from .process import Process, tail
-from .wait import eventually
+from .wait import NotYet, eventually
 
 START_TIMEOUT = 10.0
 API_TIMEOUT = 5.0
@@ -80,13 +80,18 @@ class LoadBalancer(Host):
         self.runtime_dir.mkdir(mode=0o750, exist_ok=True)
         self.process = Process(self.lbd_argv(*arguments), self.name, self.log, env, nofile)
         if wait:
-            eventually(self._is_up_or_failed, START_TIMEOUT, f"{self.name}: lbd up\n{tail(self.log)}")
-            assert self.process.alive, f"{self.name}: lbd ended at start\n{tail(self.log)}"
+            self.wait_up()
         return self.process
 
-    def _is_up_or_failed(self) -> bool:
-        assert self.process
-        return not self.process.alive or self.role() in ("backup", "active")
+    def wait_up(self, within: float = START_TIMEOUT) -> None:
+        """Waits until lbd tells that it is backup or active; fails with its log, at once if it has ended."""
+        process = self.process
+        assert process, f"{self.name}: lbd was not started"
+        try:
+            eventually(lambda: not process.alive or self.role() in ("backup", "active"), within, f"{self.name}: lbd up")
+        except NotYet as late:
+            raise NotYet(f"{late}\n{tail(self.log)}") from late
+        assert process.alive, f"{self.name}: lbd ended at start with {process.returncode}\n{tail(self.log)}"
 
     def run_lbd(self, *arguments: str, config: str | None = None) -> Result:
         """Runs lbd to its end, for example with --check or --resign."""
