@@ -2,6 +2,9 @@
  * The VRRP state machine of RFC 9568 section 6.4 as a pure function: an event with its time goes in, ordered actions
  * come out. It never sends, arms a timer or asks the time. Preempt_Mode is false by default; Fault is our name for
  * "this node cannot serve": silent, no address, until it can serve again.
+ *
+ * Initialize hears nothing but STARTUP, so a node that cannot serve at start is fed STARTUP first and FAULT after it.
+ * An advert that the kernel received before the present state was entered is ignored: it says nothing about now.
  */
 #ifndef LB_VRRP_FSM_H
 #define LB_VRRP_FSM_H
@@ -65,12 +68,18 @@ enum vrrp_action {
 	VRRP_SEND_ADVERT,     /* with own priority and interval */
 	VRRP_SEND_RESIGN,     /* priority 0 */
 	VRRP_TAKE_VIP,	      /* address, then lease */
-	VRRP_RELEASE_VIP,     /* reset client sessions, then address, then lease (see order in design) */
+	VRRP_END_SESSIONS,    /* reset client sessions; the VIP is still here, so that the resets can leave */
+	VRRP_RELEASE_VIP,     /* delete the address, then end the lease */
 	VRRP_ANNOUNCE,	      /* gratuitous ARP / unsolicited NA burst */
 	VRRP_REANNOUNCE,      /* one announcement, rate-limited by the adapter: a losing advert was heard */
 	VRRP_STATE_CHANGED,   /* log, count, publish; fsm->state, ->reason, ->since hold the new values */
 };
 
+/*
+ * Taking is SEND_ADVERT, TAKE_VIP, ANNOUNCE. Leaving is END_SESSIONS, SEND_RESIGN, RELEASE_VIP; when a better advert
+ * was heard, SEND_ADVERT (the last, losing one, so that the winner announces again), END_SESSIONS, RELEASE_VIP; after a
+ * stall nothing is sent. STATE_CHANGED comes last, exactly when the state differs from before the step.
+ */
 #define VRRP_ACTIONS_MAX 6
 struct vrrp_actions {
 	enum vrrp_action list[VRRP_ACTIONS_MAX];
@@ -98,6 +107,8 @@ struct vrrp_fsm {
 	struct lb_addr active;		     /* last Active heard (self while Active); family 0 unknown */
 	uint8_t active_priority;
 	lb_time last_advert;		     /* receive time of the last accepted advert; 0 none */
+	lb_time listen_until;		     /* Backup: active_down_timer is never armed to fire before this */
+	bool active_resigned;		     /* Backup: active_down_timer was armed by a priority 0 advert */
 };
 
 void vrrp_fsm_init(struct vrrp_fsm *fsm, const struct vrrp_params *params);
