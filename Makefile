@@ -4,10 +4,15 @@
 
 VERSION := 0.1.0
 B ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX ?= /usr
 DESTDIR ?=
 PYTHON := /usr/bin/python3
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+say = @printf '  %-5s %s\n' $(1) $(patsubst $(B)/%,%,$@)
 
 PREFIXED_LIBEXEC := $(PREFIX)/libexec/lbd
 
@@ -48,36 +53,49 @@ PROBES := $(patsubst tests/lab/probe/%.c,$(B)/tests/lab/%,$(sort $(wildcard test
 SIM := $(if $(wildcard tests/sim/*.c),$(B)/tests/sim/sim)
 FUZZERS := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
+.SECONDARY:
 .PHONY: all deps test unit sim scenario demo lint asan tsan fuzz replay install clean format
 all: $(PROGRAMS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(B)/liblb.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $^
 $(B)/libsys.a: $(SYS_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(B)/lbd: $(KEEPER_OBJ) $(B)/libsys.a $(B)/liblb.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(KEEPER_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(KEEPER_LIBS)
 $(B)/lbd-proxy: $(PROXY_OBJ) $(B)/libsys.a $(B)/liblb.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PROXY_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PROXY_LIBS)
 $(B)/lbctl: $(LBCTL_OBJ) $(B)/libsys.a $(B)/liblb.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LBCTL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LBCTL_LIBS)
 
+# lbctl's tests link its objects; the others link the two libraries only.
+$(B)/tests/unit/test_lbctl_%: $(B)/tests/unit/test_lbctl_%.o $(filter-out %/main.o,$(LBCTL_OBJ)) $(B)/liblb.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LBCTL_LIBS) -lcheck -lsubunit -lrt -lm
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsys.a $(B)/liblb.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(B)/tests/sim/sim: $(call objects,$(call sources,tests/sim)) $(B)/liblb.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcrypto -lyaml -lm
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcrypto -lyaml -lm
 $(B)/tests/lab/%: tests/lab/probe/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -pie -o $@ $<
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie -o $@ $<
 
 # A decoder's fuzzer replays its corpus with a plain main; `make fuzz` builds the same file with libFuzzer.
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/liblb.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lyaml -lcrypto -ljansson
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lyaml -lcrypto -ljansson
 
 deps:
 	@tests/tools/deps

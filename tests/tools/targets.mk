@@ -1,4 +1,73 @@
-# Targets that test, judge and show the product; the build itself is in the Makefile.
+# Targets that test, judge, show and install the product; how things are built is in the Makefile.
 
+RUN_TESTS := tests/tools/run-tests --build $(B)
+TEST_GROUPS := unit sim replay docs layers lab scenario
+TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES)
+LAYER_GATES := layers purity names sizes
+FUZZ_SECONDS ?= 60
+DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd
+MAN_DIR := $(DESTDIR)$(PREFIX)/share/man
+C_FILES = $(shell git ls-files '*.c' '*.h')
+
+# Uses every processor unless the caller said how many.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: test-programs lab docs lint-layers
+
+test-programs: $(TEST_PROGRAMS)
+
+# Everything that must hold for a change, from a clean checkout: one command, one last line with the counts.
+test: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) test-programs
+	@$(RUN_TESTS) $(TEST_GROUPS)
+
+# One group alone.
 unit: $(UNIT_TESTS)
-	@set -e; for t in $^; do $$t; done
+	@$(RUN_TESTS) unit
+sim: $(SIM)
+	@$(RUN_TESTS) sim
+replay: $(FUZZERS)
+	@$(RUN_TESTS) replay
+docs: $(PROGRAMS)
+	@$(RUN_TESTS) docs
+lint-layers: $(PROGRAMS)
+	@$(RUN_TESTS) layers
+lab scenario: $(PROGRAMS) $(PROBES)
+	@$(RUN_TESTS) $@
+
+# The product on the reference cluster inside this machine; needs no root beyond installing packages.
+demo: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) all $(PROBES)
+	@cd tests && LBD_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 lab/enter $(PYTHON) -m lab demo
+
+# The same tests with sanitizers, in directories of their own.
+asan: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) B=build-asan SANITIZE=address,undefined test-programs
+	@tests/tools/run-tests --build build-asan unit sim replay lab scenario
+tsan: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) B=build-tsan SANITIZE=thread test-programs
+	@tests/tools/run-tests --build build-tsan proxy scenario
+
+# Every decoder with libFuzzer, FUZZ_SECONDS each, starting from its corpus.
+fuzz:
+	@tests/tools/deps build lint
+	@tests/tools/fuzz $(FUZZ_SECONDS)
+
+lint:
+	@tests/tools/deps build test lint
+	@$(MAKE) --no-print-directory $(PARALLEL) all
+	@tests/tools/lint/all $(B)
+
+format:
+	clang-format -i $(C_FILES)
+
+install: all
+	install -D -m 755 $(B)/lbd $(DESTDIR)$(PREFIX)/sbin/lbd
+	install -D -m 755 $(B)/lbd-proxy $(DESTDIR)$(PREFIXED_LIBEXEC)/lbd-proxy
+	install -D -m 755 $(B)/lbctl $(DESTDIR)$(PREFIX)/bin/lbctl
+	install -D -m 644 systemd/lbd.service $(DESTDIR)/lib/systemd/system/lbd.service
+	install -D -m 644 systemd/lbd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/lbd.conf
+	install -D -m 644 systemd/lbd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lbd.conf
+	for page in conf/man/*.[1-8]; do install -D -m 644 -t $(MAN_DIR)/man$${page##*.} $$page || exit 1; done
+	install -D -m 644 -t $(DOC_DIR) README.md
+	install -D -m 644 -t $(DOC_DIR)/examples conf/*.yaml
