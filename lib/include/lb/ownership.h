@@ -62,22 +62,34 @@ struct ownership_verdict {
 
 /* Remembers since when each fact holds. Zero-initialise; private to the module. */
 struct ownership {
+	enum ownership_obstacle obstacle; /* present or last one; OWNERSHIP_CAN once well for the recover hold */
 	lb_time obstacle_since;
-	enum ownership_obstacle obstacle;
-	bool faulted;
-	lb_time healthy_since;
-	lb_time no_servers_since;
+	lb_time healthy_since;	  /* no obstacle since; 0 = there is one */
+	lb_time recovering_since; /* nothing keeps this node out any more since; 0 = something does */
+	bool faulted;		  /* last verdict was "cannot serve" */
+	bool served;		  /* "can serve" was said at least once: from now on recovery is damped */
 };
 
 /*
  * How long an owner may be without its proxy (a restart with the same listening sockets) before it yields, and how
- * long "none here, some there" must last.
+ * long "none here, some there" must last. A proxy that comes back for less than the recover hold does not restart it.
  */
 #define OWNERSHIP_PROXY_HOLD	  LB_SEC(1)
 #define OWNERSHIP_NO_SERVERS_HOLD LB_SEC(3)
-/* A node that recovered must stay well this long before it takes part again (flap damping). */
+/* A node that recovered must stay well this long before it takes part again (flap damping); not at the first start. */
 #define OWNERSHIP_RECOVER_HOLD LB_MSEC(500)
+/* How long an owner that is to give the VIP away tries a planned hand-over (yield_to) before it just resigns. */
+#define OWNERSHIP_YIELD_GRACE LB_SEC(1)
 
+/*
+ * Judge the facts at facts->now (> 0, never going back). Call when a fact changes and at verdict->next.
+ *
+ * The first obstacle of this order counts: standby, vip-lost, link-down, proxy-down, proxy-stalled, no-servers. All act
+ * at once except: an owner keeps the VIP for OWNERSHIP_PROXY_HOLD without its proxy, because the listening sockets
+ * queue meanwhile; no-servers exists only beside a heard peer that can take over and has ready servers, and must last
+ * OWNERSHIP_NO_SERVERS_HOLD; then, and at standby, an owner first names a peer in yield_to for OWNERSHIP_YIELD_GRACE.
+ * request_vip stays set while its conditions hold; the caller limits how often it asks.
+ */
 void ownership_judge(struct ownership *o, const struct ownership_facts *facts, struct ownership_verdict *verdict);
 
 #endif
