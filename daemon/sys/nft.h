@@ -1,0 +1,43 @@
+/*
+ * The kernel's lease on the VIPs: tables `lbd` of nf_tables in the families inet and arp, owned by lbd alone.
+ *
+ * Packets to or from a VIP, ARP answers for it and neighbour solicitations of it pass only while the VIP's element in
+ * the set of leases lives. Elements end by themselves, so the proof of life is a refresh. New connections to a VIP
+ * that is `closing` are dropped: the client's retransmission finds the next owner.
+ */
+#ifndef SYS_NFT_H
+#define SYS_NFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lb/addr.h>
+#include <lb/err.h>
+#include <lb/time.h>
+
+struct nft;
+
+struct nft *nft_open(struct lb_err *err);
+void nft_close(struct nft *n);
+
+/*
+ * Replace whatever tables of ours are there by new ones that guard these VIPs, none of them leased. ARP is guarded too
+ * unless the kernel cannot (*arp_guarded false). 0 or -errno; -EPERM, -EOPNOTSUPP, -ENOENT, -EAFNOSUPPORT: this kernel
+ * or this process has no nf_tables.
+ */
+int nft_install(struct nft *n, const struct lb_addr *vips, size_t count, bool *arp_guarded);
+/* Remove our tables; 0 also when there are none. */
+int nft_remove(struct nft *n);
+
+/*
+ * Lease every installed VIP for that long from now; allocates nothing unless the length changed. 0 or -errno; -ENOENT:
+ * somebody removed our tables.
+ */
+int nft_lease(struct nft *n, lb_duration length);
+/* End every lease now. */
+int nft_end_lease(struct nft *n);
+
+/* Drop new connections to every VIP for that long; 0 ends it. */
+int nft_closing(struct nft *n, lb_duration length);
+
+#endif
