@@ -140,9 +140,7 @@ static bool preferred(const struct ownership_facts *f)
 		if (could_take(peer) && peer->priority >= f->priority)
 			return false;
 	}
-	if (!owner || owner->priority >= f->priority)
-		return false;
-	return f->ready_servers > 0 || owner->ready_servers == 0;
+	return owner && owner->priority < f->priority;
 }
 
 /* When failback is due; LB_TIME_NEVER when it is not wanted. */

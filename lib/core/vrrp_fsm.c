@@ -24,6 +24,13 @@ static bool resigning(const struct vrrp_fsm *fsm, const struct vrrp_event *event
 	return event->priority == VRRP_PRIORITY_RESIGN;
 }
 
+/* Priority 0 from somebody else than the Active that is known. */
+static bool foreign_resign(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return event->priority == VRRP_PRIORITY_RESIGN && fsm->active.family != 0 &&
+	       !lb_addr_equal(&event->source, &fsm->active);
+}
+
 static bool acceptable(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	return !fsm->params.preempt || event->priority >= fsm->params.priority;
@@ -132,8 +139,7 @@ static void await_successor(struct vrrp_fsm *fsm, const struct vrrp_event *event
 {
 	lb_duration skew = vrrp_skew_time(fsm->params.version, fsm->params.priority, fsm->active_adver_interval);
 
-	if (lb_addr_equal(&event->source, &fsm->active))
-		forget_active(fsm);
+	forget_active(fsm);
 	arm_active_down(fsm, event->received_at + skew);
 	fsm->active_resigned = true;
 }
@@ -245,6 +251,9 @@ static const struct transition table[] = {
 	ROW(BACKUP, TIMER,         NULL,               nothing, NULL, BACKUP, NONE),
 	/* Received before this state was entered and read only now. */
 	ROW(BACKUP, ADVERT,        stale,              nothing, NULL, BACKUP, NONE),
+	/* Another one leads already: the former Active's last words, overtaken, or the loser of a split that ends. Skew_Time
+	 * is too short to hear the present Active again, so waiting for less than an interval would depose it. */
+	ROW(BACKUP, ADVERT,        foreign_resign,     nothing, NULL, BACKUP, NONE),
 	/* 6.4.2: If the Priority in the ADVERTISEMENT is 0: set the Active_Down_Timer to Skew_Time. */
 	ROW(BACKUP, ADVERT,        resigning,          nothing, await_successor, BACKUP, NONE),
 	/* 6.4.2: If Preempt_Mode is False, or if the Priority in the ADVERTISEMENT is greater than or equal to the

@@ -301,6 +301,20 @@ START_TEST(resignation_leaves_skew_time)
 }
 END_TEST
 
+/* The former owner's resignation, overtaken by the first advert of its successor, must not depose the successor. */
+START_TEST(resignation_of_another_than_the_active_is_ignored)
+{
+	become_backup();
+	now += A;
+	hear(230, &higher);
+	lb_time deadline = vrrp_fsm_deadline(&fsm);
+	now += LB_MSEC(1);
+	hear(0, &lower);
+	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), deadline);
+	ck_assert(lb_addr_equal(&fsm.active, &higher));
+}
+END_TEST
+
 START_TEST(another_advert_calls_the_resignation_off)
 {
 	become_backup();
@@ -582,6 +596,7 @@ static void add_stories(TCase *c)
 	tcase_add_test(c, lower_priority_is_followed_without_preemption);
 	tcase_add_test(c, lower_priority_is_discarded_with_preemption);
 	tcase_add_test(c, resignation_leaves_skew_time);
+	tcase_add_test(c, resignation_of_another_than_the_active_is_ignored);
 	tcase_add_test(c, another_advert_calls_the_resignation_off);
 	tcase_add_test(c, interval_is_learned);
 	tcase_add_test(c, timers_run_from_the_kernels_time);

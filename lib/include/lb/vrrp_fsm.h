@@ -4,7 +4,8 @@
  * "this node cannot serve": silent, no address, until it can serve again.
  *
  * Initialize hears nothing but STARTUP, so a node that cannot serve at start is fed STARTUP first and FAULT after it.
- * An advert that the kernel received before the present state was entered is ignored: it says nothing about now.
+ * An advert that the kernel received before the present state was entered is ignored: it says nothing about now. So is,
+ * in Backup, priority 0 from another node than the Active that is known: the RFC would arm Skew_Time and depose it.
  */
 #ifndef LB_VRRP_FSM_H
 #define LB_VRRP_FSM_H
