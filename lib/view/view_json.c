@@ -1,0 +1,202 @@
+#include <lb/view.h>
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/view/view_names.h"
+
+#define COMPACT (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+/* Milliseconds as people read them: three digits after the point are enough for a network. */
+static json_t *ms(lb_duration d)
+{
+	return json_real(round(lb_duration_ms(d) * 1000) / 1000);
+}
+
+static json_t *instant(lb_wall at)
+{
+	char buf[VIEW_TIME_TEXT];
+
+	return at > 0 ? json_string(view_time_text(at, buf)) : json_null();
+}
+
+static json_t *count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *hash(uint32_t value)
+{
+	char buf[VIEW_HASH_TEXT];
+
+	return json_string(view_hash_text(value, buf));
+}
+
+static json_t *address(const struct lb_addr *addr)
+{
+	char buf[LB_ADDR_TEXT];
+
+	return json_string(lb_addr_text(addr, buf));
+}
+
+static json_t *endpoint(const struct lb_endpoint *ep)
+{
+	char buf[LB_ENDPOINT_TEXT];
+
+	return json_string(lb_endpoint_text(ep, buf));
+}
+
+static json_t *vip(const struct lb_snapshot_vip *v)
+{
+	return json_pack("{s:o, s:s, s:b, s:b}", "address", address(&v->address), "interface", v->interface, "present",
+			 v->present, "fenced", v->fenced);
+}
+
+static json_t *node(const struct lb_snapshot_node *n)
+{
+	json_t *o = json_pack("{s:s, s:o, s:b, s:s, s:b, s:b, s:i}", "name", n->name, "address", address(&n->address),
+			      "self", n->self, "role", vrrp_state_name(n->role), "can_serve", n->can_serve, "standby",
+			      n->standby, "priority", (int)n->priority);
+
+	/* What is known of another node only as long as it is heard. */
+	if (n->self)
+		return o;
+	json_object_set_new(o, "heard", json_boolean(n->heard));
+	json_object_set_new(o, "heard_ms", n->heard_age >= 0 ? ms(n->heard_age) : json_null());
+	json_object_set_new(o, "advert_ms", n->advert_age >= 0 ? ms(n->advert_age) : json_null());
+	json_object_set_new(o, "hears_us", json_boolean(n->hears_us));
+	json_object_set_new(o, "config", n->version[0] ? hash(n->config_hash) : json_null());
+	json_object_set_new(o, "version", n->version[0] ? json_string(n->version) : json_null());
+	json_object_set_new(o, "ready_servers", count(n->ready_servers));
+	json_object_set_new(o, "total_servers", count(n->total_servers));
+	return o;
+}
+
+static json_t *check(const struct lb_snapshot_server *s)
+{
+	return json_pack("{s:s, s:o, s:o, s:b, s:o}", "result", s->check_result, "duration_ms", ms(s->check_duration),
+			 "failures", count(s->check_failures), "warning", s->alive_warning, "last",
+			 instant(s->check_last));
+}
+
+static json_t *server(const struct lb_snapshot_server *s)
+{
+	json_t *o = json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:b}", "name", s->name, "address", endpoint(&s->address),
+			      "state", health_state_name(s->state), "admin", lb_admin_name(s->admin), "weight",
+			      (int)s->weight, "effective_weight", (int)s->effective_weight, "backup", s->backup);
+
+	json_object_set_new(o, "sessions", count(s->sessions));
+	json_object_set_new(o, "sessions_total", count(s->sessions_total));
+	json_object_set_new(o, "bytes_in", count(s->bytes_in));
+	json_object_set_new(o, "bytes_out", count(s->bytes_out));
+	json_object_set_new(o, "connect_ms", ms(s->connect_time));
+	json_object_set_new(o, "connect_errors", count(s->connect_errors));
+	json_object_set_new(o, "hedged", count(s->hedged));
+	json_object_set_new(o, "since", instant(s->since));
+	json_object_set_new(o, "reason", json_string(health_reason_name(s->reason)));
+	json_object_set_new(o, "check", check(s));
+	return o;
+}
+
+static json_t *service(const struct lb_snapshot_service *s)
+{
+	json_t *listen = json_array(), *servers = json_array();
+
+	for (size_t i = 0; i < s->listen_count; i++)
+		json_array_append_new(listen, endpoint(&s->listen[i]));
+	for (size_t i = 0; i < s->server_count; i++)
+		json_array_append_new(servers, server(&s->servers[i]));
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", s->name, "listen", listen,
+			 "balance", view_balance_name(s->balance), "sessions", count(s->sessions), "sessions_total",
+			 count(s->sessions_total), "bytes_in", count(s->bytes_in), "bytes_out", count(s->bytes_out),
+			 "refused", count(s->refused), "failed", count(s->failed), "servers", servers);
+}
+
+static json_t *services(const struct lb_snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->service_count; i++)
+		json_array_append_new(list, service(&s->services[i]));
+	return list;
+}
+
+/* The election half of the status. */
+static void add_keeper(json_t *o, const struct lb_snapshot_keeper *k)
+{
+	json_t *vips = json_array(), *nodes = json_array();
+
+	for (uint32_t i = 0; i < k->vip_count; i++)
+		json_array_append_new(vips, vip(&k->vips[i]));
+	for (uint32_t i = 0; i < k->node_count; i++)
+		json_array_append_new(nodes, node(&k->nodes[i]));
+	json_object_set_new(o, "role", json_string(vrrp_state_name(k->role)));
+	json_object_set_new(o, "since", instant(k->since));
+	json_object_set_new(o, "reason", json_string(vrrp_reason_name(k->reason)));
+	json_object_set_new(o, "owner", k->owner[0] ? json_string(k->owner) : json_null());
+	json_object_set_new(o, "standby", json_boolean(k->standby));
+	json_object_set_new(o, "can_serve", json_boolean(k->can_serve));
+	json_object_set_new(o, "obstacle",
+			    k->obstacle == OWNERSHIP_CAN ? json_null()
+							 : json_string(ownership_obstacle_name(k->obstacle)));
+	json_object_set_new(o, "fence", json_string(view_fence_name(k->fence_in_force)));
+	json_object_set_new(o, "authenticated", json_boolean(k->has_key));
+	json_object_set_new(o, "takeover_gap_ms", k->last_gap > 0 ? ms(k->last_gap) : json_null());
+	json_object_set_new(o, "foreign_owner", json_boolean(k->foreign_owner));
+	json_object_set_new(o, "vips", vips);
+	json_object_set_new(o, "nodes", nodes);
+}
+
+static char *finish(json_t *o)
+{
+	char *text = o ? json_dumps(o, COMPACT) : NULL;
+
+	json_decref(o);
+	return text;
+}
+
+char *view_status_json(const struct lb_snapshot *s)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:f}", "cluster", s->cluster, "node", s->node, "version",
+			      s->version, "config", hash(s->config_hash), "uptime_seconds",
+			      round(lb_duration_seconds(s->uptime) * 1000) / 1000);
+
+	if (!o)
+		return NULL;
+	add_keeper(o, &s->keeper);
+	json_object_set_new(o, "services", services(s));
+	return finish(o);
+}
+
+char *view_services_json(const struct lb_snapshot *s)
+{
+	return finish(json_pack("{s:o}", "services", services(s)));
+}
+
+static json_t *event(const struct lb_event *e)
+{
+	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o}", "id", count(e->id), "at", instant(e->at), "kind",
+			 e->kind, "subject", e->subject, "from", e->from, "to", e->to, "reason", e->reason,
+			 "duration_ms", e->duration > 0 ? ms(e->duration) : json_null());
+}
+
+char *view_events_json(const struct lb_event *events, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, event(&events[i]));
+	return finish(json_pack("{s:o}", "events", list));
+}
+
+char *view_event_json(const struct lb_event *e)
+{
+	return finish(event(e));
+}
+
+char *view_error_json(const char *code, const char *message)
+{
+	return finish(json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message));
+}
