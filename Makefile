@@ -40,6 +40,7 @@ LIB_OBJ := $(call objects,$(call sources,lib/base lib/wire lib/core lib/conf lib
 SYS_OBJ := $(call objects,$(call sources,daemon/sys daemon/ipc))
 KEEPER_OBJ := $(call objects,$(call sources,daemon/keeper))
 PROXY_OBJ := $(call objects,$(call sources,daemon/proxy daemon/proxy/control daemon/proxy/worker daemon/proxy/share))
+WORKER_OBJ := $(call objects,$(call sources,daemon/proxy/worker daemon/proxy/share))
 LBCTL_OBJ := $(call objects,$(call sources,daemon/lbctl))
 
 KEEPER_LIBS := -lev -lmnl -lnftnl -lyaml -lcrypto -lcap-ng -lseccomp -lsystemd
@@ -81,6 +82,10 @@ $(B)/lbctl: $(LBCTL_OBJ) $(B)/libsys.a $(B)/liblb.a
 $(B)/tests/unit/test_lbctl_%: $(B)/tests/unit/test_lbctl_%.o $(filter-out %/main.o,$(LBCTL_OBJ)) $(B)/liblb.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LBCTL_LIBS) -lcheck -lsubunit -lrt -lm
+# The worker's tests drive its thread without the control thread.
+$(B)/tests/unit/test_mailbox $(B)/tests/unit/test_worker: $(B)/%: $(B)/%.o $(WORKER_OBJ) $(B)/libsys.a $(B)/liblb.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsys.a $(B)/liblb.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)

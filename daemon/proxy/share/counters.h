@@ -8,6 +8,7 @@
 #define SHARE_COUNTERS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <lb/conf.h>
@@ -43,9 +44,23 @@ struct server_block *server_block_new(const char *service, const char *name, con
 				      uint32_t workers);
 struct service_block *service_block_new(const char *name, uint32_t workers);
 
+/*
+ * True when no worker has a session or a connection attempt on the block. The slots' sessions are the last thing that a
+ * worker touches, so a block that no view names any more may be freed once this is true. A report that is still in
+ * the mailbox may name it: compare its pointer before reading through it.
+ */
+bool server_block_idle(const struct server_block *block);
+bool service_block_idle(const struct service_block *block);
+
 static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 {
 	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
+}
+
+/* One less in a slot's sessions; what this thread did to the block before is visible to who then finds it idle. */
+static inline void counter_leave(_Atomic uint64_t *sessions)
+{
+	atomic_fetch_sub_explicit(sessions, 1, memory_order_release);
 }
 
 static inline uint64_t counter_get(const _Atomic uint64_t *c)

@@ -18,7 +18,7 @@ typedef void mailbox_on_message(void *ctx, struct message *m);
 struct mailbox *mailbox_new(struct ev_loop *loop, mailbox_on_message *on_message, void *ctx);
 /* Post from any thread; takes the message. */
 void mailbox_post(struct mailbox *box, struct message *m);
-/* Owner only, after every sender is gone; frees what was not taken. */
+/* Owner only, not from on_message, after every sender is gone; frees what was not taken. */
 void mailbox_free(struct mailbox *box);
 
 #endif
