@@ -84,6 +84,11 @@ static bool for_lost_vip(const struct vrrp_fsm *fsm, const struct vrrp_event *ev
 
 typedef void effect_fn(struct vrrp_fsm *fsm, const struct vrrp_event *event);
 
+static lb_duration skew_time(const struct vrrp_fsm *fsm)
+{
+	return vrrp_skew_time(fsm->params.version, fsm->params.priority, fsm->active_adver_interval);
+}
+
 static lb_duration down_interval(const struct vrrp_fsm *fsm)
 {
 	return vrrp_active_down_interval(fsm->params.version, fsm->params.priority, fsm->active_adver_interval);
@@ -102,9 +107,15 @@ static void note_active(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 	fsm->last_advert = lb_time_max(fsm->last_advert, event->received_at);
 }
 
+/* Nodes that began to listen together must not end together: Skew_Time comes after listening, too. */
+static lb_time earliest_take(const struct vrrp_fsm *fsm)
+{
+	return fsm->listen_until + skew_time(fsm);
+}
+
 static void arm_active_down(struct vrrp_fsm *fsm, lb_time at)
 {
-	fsm->active_down_timer = lb_time_max(at, fsm->listen_until);
+	fsm->active_down_timer = lb_time_max(at, earliest_take(fsm));
 	fsm->active_resigned = false;
 }
 
@@ -121,8 +132,8 @@ static void start_listening(struct vrrp_fsm *fsm, const struct vrrp_event *event
 static void listen_again(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	forget_active(fsm);
-	fsm->listen_until = lb_time_max(fsm->listen_until, event->now + down_interval(fsm));
-	arm_active_down(fsm, fsm->listen_until);
+	fsm->listen_until = lb_time_max(fsm->listen_until, event->now + down_interval(fsm) - skew_time(fsm));
+	arm_active_down(fsm, earliest_take(fsm));
 }
 
 /* The timer runs from the kernel's receive time: our own starvation must not look like the death of the Active. */
@@ -137,10 +148,8 @@ static void follow(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 
 static void await_successor(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
-	lb_duration skew = vrrp_skew_time(fsm->params.version, fsm->params.priority, fsm->active_adver_interval);
-
 	forget_active(fsm);
-	arm_active_down(fsm, event->received_at + skew);
+	arm_active_down(fsm, event->received_at + skew_time(fsm));
 	fsm->active_resigned = true;
 }
 
@@ -382,7 +391,7 @@ void vrrp_fsm_set_params(struct vrrp_fsm *fsm, const struct vrrp_params *params,
 		fsm->adver_timer = lb_time_min(fsm->adver_timer, now + params->interval);
 	}
 	if (fsm->state == VRRP_BACKUP) {
-		lb_time at = lb_time_max(now + down_interval(fsm), fsm->listen_until);
+		lb_time at = lb_time_max(now + down_interval(fsm), earliest_take(fsm));
 		fsm->active_down_timer = lb_time_min(fsm->active_down_timer, at);
 	}
 }

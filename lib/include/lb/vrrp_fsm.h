@@ -108,7 +108,7 @@ struct vrrp_fsm {
 	struct lb_addr active;		     /* last Active heard (self while Active); family 0 unknown */
 	uint8_t active_priority;
 	lb_time last_advert;		     /* receive time of the last accepted advert; 0 none */
-	lb_time listen_until;		     /* Backup: active_down_timer is never armed to fire before this */
+	lb_time listen_until;		     /* Backup: active_down_timer fires Skew_Time after this at the earliest */
 	bool active_resigned;		     /* Backup: active_down_timer was armed by a priority 0 advert */
 };
 
