@@ -1,0 +1,125 @@
+/* The configuration file and the cluster key: reload, check, diff, config, keygen. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "daemon/lbctl/command.h"
+#include "daemon/lbctl/format.h"
+
+#define DEFAULT_FILE "/etc/lbd/lbd.yaml"
+/* One byte more than a configuration may have, so that the daemon sees that it is too long. */
+#define FILE_MAX  (256 * 1024 + 1)
+#define KEY_BYTES 32
+
+int command_reload(const struct command_call *call)
+{
+	return command_post(call, "/v1/reload", json_object());
+}
+
+static bool read_file(const char *path, struct lb_text *out, struct lb_err *err)
+{
+	FILE *file = fopen(path, "re");
+	char part[8192];
+	size_t n;
+	bool ok;
+
+	if (!file)
+		return lb_err_errno(err, errno, "cannot open %s", path);
+	while (out->len < FILE_MAX && (n = fread(part, 1, sizeof(part), file)) > 0)
+		lb_text_addn(out, part, n);
+	ok = !ferror(file) && !out->failed;
+	fclose(file);
+	return ok || lb_err_set(err, "cannot read %s", path);
+}
+
+/* The file travels as it is: the daemon runs unprivileged and may not be able to read it. */
+static int send_file(const struct command_call *call, const char *where)
+{
+	const char *path = call->arguments[0] ? call->arguments[0] : DEFAULT_FILE;
+	struct lb_text file = {0}, url = {0}, out = {0};
+	struct client_reply reply;
+	struct lb_err err;
+	int code;
+
+	if (!read_file(path, &file, &err)) {
+		lb_text_free(&file);
+		return command_fail(COMMAND_REFUSED, err.text);
+	}
+	lb_text_addf(&url, "%s?file=", where);
+	client_escape(call->client, path, &url);
+	code = command_request(call,
+			       &(struct client_request){.method = "POST",
+							.path = lb_text_str(&url),
+							.body = lb_text_str(&file),
+							.body_len = file.len,
+							.content_type = "application/yaml"},
+			       &reply);
+	if (code == COMMAND_OK) {
+		lb_text_add(&out, call->json ? lb_text_str(&reply.body) : format_string(reply.json, "message"));
+		if (out.len > 0 && lb_text_str(&out)[out.len - 1] != '\n')
+			lb_text_add(&out, "\n");
+		client_reply_free(&reply);
+		code = command_print(&out, COMMAND_OK);
+	}
+	lb_text_free(&url);
+	lb_text_free(&file);
+	return code;
+}
+
+int command_check(const struct command_call *call)
+{
+	return send_file(call, "/v1/check");
+}
+
+int command_diff(const struct command_call *call)
+{
+	return send_file(call, "/v1/diff");
+}
+
+int command_config(const struct command_call *call)
+{
+	struct client_reply reply;
+	struct lb_text out = {0};
+	char *pretty;
+	int code = command_get(call, "/v1/config", &reply);
+
+	if (code != COMMAND_OK)
+		return code;
+	pretty = call->json || !reply.json ? NULL : json_dumps(reply.json, JSON_INDENT(2));
+	lb_text_add(&out, pretty ? pretty : lb_text_str(&reply.body));
+	lb_text_add(&out, pretty ? "\n" : "");
+	free(pretty);
+	client_reply_free(&reply);
+	return command_print(&out, COMMAND_OK);
+}
+
+/* A key that exists is never replaced: the other nodes have it too. */
+int command_keygen(const struct command_call *call)
+{
+	const char *path = call->arguments[0];
+	unsigned char key[KEY_BYTES];
+	struct lb_err err;
+	int fd;
+	bool ok;
+
+	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
+		return command_fail(COMMAND_REFUSED, "no random bytes from the kernel");
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		lb_err_errno(&err, errno, "cannot make %s", path);
+		explicit_bzero(key, sizeof(key));
+		return command_fail(COMMAND_REFUSED, err.text);
+	}
+	ok = write(fd, key, sizeof(key)) == (ssize_t)sizeof(key) && fsync(fd) == 0;
+	explicit_bzero(key, sizeof(key));
+	if (close(fd) != 0 || !ok) {
+		lb_err_errno(&err, errno, "cannot write %s", path);
+		unlink(path);
+		return command_fail(COMMAND_REFUSED, err.text);
+	}
+	return COMMAND_OK;
+}

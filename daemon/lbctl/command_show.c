@@ -1,0 +1,196 @@
+/* What only looks: status, why, events, connections, metrics, version. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/lbctl/command.h"
+#include "daemon/lbctl/format.h"
+#include "daemon/lbctl/listing.h"
+#include "daemon/lbctl/status.h"
+
+#define EVENT_LINES 100
+
+/* One look at the daemon; the exit code is the verdict on what was seen. */
+static int look(const struct command_call *call, struct lb_text *out)
+{
+	struct client_reply reply;
+	struct lb_text problems = {0};
+	int code = command_get(call, "/v1/status", &reply);
+
+	if (code != COMMAND_OK)
+		return code;
+	if (call->json)
+		lb_text_add(out, lb_text_str(&reply.body));
+	else
+		status_text(reply.json, format_now(), call->colour, out);
+	code = (int)status_judge(reply.json, &problems);
+	lb_text_free(&problems);
+	client_reply_free(&reply);
+	return code;
+}
+
+/* On a terminal each picture is drawn over the last one; what is left of a longer line or picture is erased. */
+static void draw_over(const struct lb_text *picture)
+{
+	fputs("\033[H", stdout);
+	for (const char *at = lb_text_str(picture); *at; at++) {
+		if (*at == '\n')
+			fputs("\033[K", stdout);
+		putchar(*at);
+	}
+	fputs("\033[J", stdout);
+	fflush(stdout);
+}
+
+static int watch(const struct command_call *call)
+{
+	bool terminal = isatty(STDOUT_FILENO) == 1;
+
+	if (terminal)
+		fputs("\033[2J", stdout);
+	for (;;) {
+		struct lb_text picture = {0};
+
+		look(call, &picture);
+		if (terminal)
+			draw_over(&picture);
+		else if (printf("%s\n", lb_text_str(&picture)) < 0 || fflush(stdout) == EOF)
+			return COMMAND_REFUSED;
+		lb_text_free(&picture);
+		command_pause(LB_SEC(1));
+	}
+}
+
+int command_status(const struct command_call *call)
+{
+	struct lb_text out = {0};
+	int code;
+
+	if (call->values[COMMAND_WATCH])
+		return watch(call);
+	code = look(call, &out);
+	return command_print(&out, code);
+}
+
+/* The daemon's answer as it is. */
+static int show(const struct command_call *call, const char *path)
+{
+	struct client_reply reply;
+	struct lb_text out = {0};
+	int code = command_get(call, path, &reply);
+
+	if (code != COMMAND_OK)
+		return code;
+	lb_text_add(&out, lb_text_str(&reply.body));
+	client_reply_free(&reply);
+	return command_print(&out, COMMAND_OK);
+}
+
+int command_metrics(const struct command_call *call)
+{
+	return show(call, "/metrics");
+}
+
+struct follow {
+	const struct command_call *call;
+};
+
+static bool on_event_line(void *ctx, const char *line)
+{
+	const struct follow *follow = ctx;
+	json_t *event = json_loads(line, 0, NULL);
+	struct lb_text out = {0};
+
+	if (follow->call->json)
+		lb_text_addf(&out, "%s\n", line);
+	else if (event)
+		listing_event(event, follow->call->colour, &out);
+	json_decref(event);
+	return command_print(&out, COMMAND_OK) == COMMAND_OK;
+}
+
+static int follow_events(const struct command_call *call, double since)
+{
+	struct follow follow = {call};
+	struct lb_err err;
+	char path[96];
+
+	snprintf(path, sizeof(path), "/v1/events?since=%.0f&follow=1", since);
+	if (!client_follow(call->client, path, on_event_line, &follow, &err))
+		return command_fail(COMMAND_NO_DAEMON, err.text);
+	return COMMAND_OK;
+}
+
+int command_events(const struct command_call *call)
+{
+	const char *lines = call->values[COMMAND_LINES];
+	char *end = NULL;
+	long count = lines ? strtol(lines, &end, 10) : EVENT_LINES;
+	struct client_reply reply;
+	struct lb_text out = {0};
+	const json_t *events;
+	double newest;
+	int code;
+
+	if (lines && (*lines == '\0' || *end != '\0' || count < 0))
+		return command_fail(COMMAND_USAGE, "-n needs a number of events");
+	code = command_get(call, "/v1/events?since=0", &reply);
+	if (code != COMMAND_OK)
+		return code;
+	events = json_object_get(reply.json, "events");
+	newest = format_number(json_array_get(events, json_array_size(events) - 1), "id", 0);
+	if (!call->json)
+		listing_events(events, (size_t)count, call->colour, &out);
+	else if (!call->values[COMMAND_FOLLOW])
+		lb_text_add(&out, lb_text_str(&reply.body));
+	client_reply_free(&reply);
+	code = command_print(&out, COMMAND_OK);
+	return code == COMMAND_OK && call->values[COMMAND_FOLLOW] ? follow_events(call, newest) : code;
+}
+
+int command_connections(const struct command_call *call)
+{
+	const char *clients = call->values[COMMAND_CLIENT];
+	struct listing_filter filter = {.service = call->values[COMMAND_SERVICE],
+					.server = call->values[COMMAND_SERVER]};
+	struct client_reply reply;
+	struct lb_text out = {0};
+	struct lb_cidr cidr;
+	int code;
+
+	if (clients && !lb_cidr_parse(clients, &cidr))
+		return command_fail(COMMAND_USAGE, "--client needs an address or a network, such as 10.0.0.0/8");
+	filter.client = clients ? &cidr : NULL;
+	code = command_get(call, "/v1/connections", &reply);
+	if (code != COMMAND_OK)
+		return code;
+	if (call->json)
+		lb_text_add(&out, lb_text_str(&reply.body));
+	else
+		listing_sessions(json_object_get(reply.json, "connections"), &filter, call->colour, &out);
+	client_reply_free(&reply);
+	return command_print(&out, COMMAND_OK);
+}
+
+int command_version(const struct command_call *call)
+{
+	struct client_reply reply;
+	struct lb_text out = {0};
+	int code = command_get(call, "/v1/status", &reply);
+
+	if (call->json) {
+		lb_text_addf(&out, "{\"lbctl\": \"%s\"", LB_VERSION);
+		if (code == COMMAND_OK)
+			lb_text_addf(&out, ", \"lbd\": \"%s\"", format_string(reply.json, "version"));
+		lb_text_add(&out, "}\n");
+	} else {
+		lb_text_addf(&out, "lbctl %s\n", LB_VERSION);
+		if (code == COMMAND_OK)
+			lb_text_addf(&out, "lbd   %s\n", format_string(reply.json, "version"));
+	}
+	if (code == COMMAND_OK)
+		client_reply_free(&reply);
+	return command_print(&out, code);
+}

@@ -1,0 +1,126 @@
+#include "daemon/lbctl/listing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/lbctl/format.h"
+#include "daemon/lbctl/table.h"
+
+static const struct table_column event_columns[] = {
+    {"TIME",    false},
+    {"KIND",    false},
+    {"SUBJECT", false},
+	  {"FROM",	   false},
+    {"TO",	   false},
+    {"TOOK",    true },
+    {"REASON",	 false},
+};
+#define EVENT_COLUMNS (sizeof(event_columns) / sizeof(event_columns[0]))
+
+static enum table_tint event_tint(const char *to)
+{
+	if (strcmp(to, "active") == 0 || strcmp(to, "up") == 0)
+		return TABLE_GOOD;
+	return strcmp(to, "down") == 0 || strcmp(to, "fault") == 0 ? TABLE_BAD : TABLE_PLAIN;
+}
+
+/* A step of no known duration leaves its cell empty. */
+static const char *took(const json_t *event, char ms[static FORMAT_TEXT])
+{
+	double duration = format_number(event, "duration_ms", 0);
+
+	return duration > 0 ? format_ms(duration, ms) : "";
+}
+
+void listing_events(const json_t *events, size_t count, bool colour, struct lb_text *out)
+{
+	struct table *t = table_new(event_columns, EVENT_COLUMNS);
+	size_t all = json_array_size(events);
+
+	for (size_t i = all > count ? all - count : 0; i < all; i++) {
+		const json_t *event = json_array_get(events, i);
+		char at[FORMAT_TEXT], ms[FORMAT_TEXT];
+
+		table_cell(t, TABLE_DIM, "%s", format_local(format_string(event, "at"), at));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "kind"));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "subject"));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "from"));
+		table_cell(t, event_tint(format_string(event, "to")), "%s", format_string(event, "to"));
+		table_cell(t, TABLE_PLAIN, "%s", took(event, ms));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "reason"));
+	}
+	table_text(t, colour, out);
+	table_free(t);
+}
+
+void listing_event(const json_t *event, bool colour, struct lb_text *out)
+{
+	const char *from = format_string(event, "from"), *to = format_string(event, "to");
+	const char *reason = format_string(event, "reason");
+	char at[FORMAT_TEXT], ms[FORMAT_TEXT];
+
+	table_tinted(TABLE_DIM, colour, format_local(format_string(event, "at"), at), out);
+	lb_text_addf(out, "  %s %s", format_string(event, "kind"), format_string(event, "subject"));
+	if (*from)
+		lb_text_addf(out, " %s ->", from);
+	lb_text_add(out, *to ? " " : "");
+	table_tinted(event_tint(to), colour, to, out);
+	if (*reason)
+		lb_text_addf(out, " (%s)", reason);
+	if (*took(event, ms))
+		lb_text_addf(out, " in %s", took(event, ms));
+	lb_text_add(out, "\n");
+}
+
+static bool from_clients(const json_t *session, const struct lb_cidr *clients)
+{
+	struct lb_endpoint client;
+
+	return lb_endpoint_parse(format_string(session, "client"), &client) && lb_cidr_contains(clients, &client.addr);
+}
+
+bool listing_matches(const json_t *session, const struct listing_filter *filter)
+{
+	if (filter->service && strcmp(filter->service, format_string(session, "service")) != 0)
+		return false;
+	if (filter->server && strcmp(filter->server, format_string(session, "server")) != 0)
+		return false;
+	return !filter->client || from_clients(session, filter->client);
+}
+
+void listing_sessions(const json_t *sessions, const struct listing_filter *filter, bool colour, struct lb_text *out)
+{
+	static const struct table_column columns[] = {
+	    {"ID",	   true },
+	      {"SERVICE", false},
+		  {"SERVER",  false},
+	     {"CLIENT",	false},
+	    {"STATE",   false},
+	      {"AGE",     true },
+		  {"IN",	 true },
+	     {"OUT",     true },
+	};
+	struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+	const json_t *session;
+	size_t i, shown = 0;
+
+	json_array_foreach(sessions, i, session)
+	{
+		char age[FORMAT_TEXT], in[FORMAT_TEXT], sent[FORMAT_TEXT];
+
+		if (!listing_matches(session, filter))
+			continue;
+		shown++;
+		table_cell(t, TABLE_PLAIN, "%.0f", format_number(session, "id", 0));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "service"));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "server"));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "client"));
+		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "state"));
+		table_cell(t, TABLE_PLAIN, "%s", format_age(format_number(session, "age_seconds", -1), age));
+		table_cell(t, TABLE_PLAIN, "%s", format_bytes(format_number(session, "bytes_in", 0), in));
+		table_cell(t, TABLE_PLAIN, "%s", format_bytes(format_number(session, "bytes_out", 0), sent));
+	}
+	table_text(t, colour, out);
+	lb_text_addf(out, "%zu session%s\n", shown, shown == 1 ? "" : "s");
+	table_free(t);
+}

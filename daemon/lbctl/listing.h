@@ -1,0 +1,29 @@
+/*
+ * Events and sessions of the API as tables. Pure: JSON in, text out.
+ */
+#ifndef LBCTL_LISTING_H
+#define LBCTL_LISTING_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <lb/addr.h>
+#include <lb/text.h>
+
+/* The last count of an array of events, oldest first. */
+void listing_events(const json_t *events, size_t count, bool colour, struct lb_text *out);
+/* One event on a line of its own, for a stream. */
+void listing_event(const json_t *event, bool colour, struct lb_text *out);
+
+/* Which sessions are meant; NULL members mean any. */
+struct listing_filter {
+	const char *service, *server;
+	const struct lb_cidr *client;
+};
+
+bool listing_matches(const json_t *session, const struct listing_filter *filter);
+/* The matching sessions and, below them, how many there are. */
+void listing_sessions(const json_t *sessions, const struct listing_filter *filter, bool colour, struct lb_text *out);
+
+#endif
