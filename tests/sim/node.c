@@ -316,9 +316,18 @@ void sim_node_receive(struct sim *sim, struct sim_node *node, const struct sim_p
 	settle(sim, node);
 }
 
+static bool follows(const struct vrrp_fsm *fsm)
+{
+	lb_duration skew = vrrp_skew_time(3, fsm->params.priority, fsm->active_adver_interval);
+
+	return fsm->last_advert >= fsm->since && fsm->active_down_timer > fsm->listen_until + skew;
+}
+
 void sim_node_wake(struct sim *sim, struct sim_node *node)
 {
 	node->wake_at = 0;
+	if (node->fsm.state == VRRP_BACKUP)
+		node->followed = follows(&node->fsm);
 	if (sim->now >= vrrp_fsm_deadline(&node->fsm))
 		feed_kind(sim, node, VRRP_EVENT_TIMER, VRRP_REASON_NONE);
 	if (sim->now >= node->heartbeat_at) {

@@ -72,6 +72,7 @@ struct sim_node {
 	struct sim_handover offered, promised;
 	lb_time asked_at; /* last request of the VIP */
 	lb_time heartbeat_at, wake_at;
+	bool followed; /* its timer last ran from what an Active had sent, not from when it began to listen */
 
 	/* The kernel's part: outlives the process. */
 	bool has_vip;
