@@ -50,7 +50,7 @@ static struct sim_event pop(struct sim *sim)
 
 /* ---- telling ---- */
 
-static void say(struct sim *sim, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(struct sim *sim, const char *fmt, va_list args)
 {
 	char line[256];
 
