@@ -18,8 +18,10 @@ PREFIXED_LIBEXEC := $(PREFIX)/libexec/lbd
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Werror=format-security -Werror
+# Not every clang takes it.
+ZERO_INIT := $(shell echo | $(CC) -ftrivial-auto-var-init=zero -x c -c -o /dev/null - 2>/dev/null && echo -ftrivial-auto-var-init=zero)
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
-	-ftrivial-auto-var-init=zero -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks -fno-strict-aliasing
+	$(ZERO_INIT) -fPIE -fno-strict-overflow -fno-delete-null-pointer-checks -fno-strict-aliasing
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=$(if $(findstring clang,$(CC)),2,3)
 OPTIMIZE ?= -O2
