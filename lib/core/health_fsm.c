@@ -1,0 +1,172 @@
+#include <lb/health_fsm.h>
+
+#include <lb/hash.h>
+
+/* First checks are spread over this long, so that a start does not send all of them at the same instant. */
+#define INITIAL_SPREAD LB_MSEC(50)
+
+const char *health_state_name(enum health_state s)
+{
+	static const char *const names[] = {
+	    [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_NOT_READY] = "not-ready", [HEALTH_DOWN] = "down"};
+
+	return names[s];
+}
+
+const char *health_result_name(enum health_result r)
+{
+	static const char *const names[] = {
+	    [HEALTH_RESULT_OK] = "ok",		 [HEALTH_RESULT_ALIVE] = "alive",
+	    [HEALTH_RESULT_WRONG] = "wrong",	 [HEALTH_RESULT_REFUSED] = "refused",
+	    [HEALTH_RESULT_TIMEOUT] = "timeout", [HEALTH_RESULT_RESET] = "reset",
+	    [HEALTH_RESULT_TLS] = "tls",	 [HEALTH_RESULT_UNREACHABLE] = "unreachable",
+	    [HEALTH_RESULT_GARBAGE] = "garbage",
+	};
+
+	return names[r];
+}
+
+const char *health_reason_name(enum health_reason r)
+{
+	static const char *const names[] = {
+	    [HEALTH_REASON_NONE] = "none",
+	    [HEALTH_REASON_INITIAL] = "initial",
+	    [HEALTH_REASON_CHECK_PASSED] = "check-passed",
+	    [HEALTH_REASON_CHECK_FAILED] = "check-failed",
+	    [HEALTH_REASON_NOT_EXPECTED] = "not-expected",
+	    [HEALTH_REASON_CONNECT_ERRORS] = "connect-errors",
+	};
+
+	return names[r];
+}
+
+/* The only place that writes the state. */
+static bool enter(struct health_fsm *h, enum health_state state, enum health_reason reason, lb_time now)
+{
+	if (h->state == state)
+		return false;
+	h->previous = h->state;
+	h->state = state;
+	h->reason = reason;
+	h->since = now;
+	return true;
+}
+
+/* An answer of any kind: the server is there, whatever it says. */
+static bool is_answer(enum health_result result)
+{
+	return result == HEALTH_RESULT_WRONG || result == HEALTH_RESULT_GARBAGE || result == HEALTH_RESULT_TLS;
+}
+
+static bool is_success(enum health_result result)
+{
+	return result == HEALTH_RESULT_OK || result == HEALTH_RESULT_ALIVE;
+}
+
+/* True while results point to another state than the present one but have not yet decided it. */
+static bool changing(const struct health_fsm *h)
+{
+	if (h->state == HEALTH_UNKNOWN)
+		return true;
+	return h->state == HEALTH_UP ? h->failures > 0 : h->successes > 0;
+}
+
+/* The next check, with 5 % jitter either way so that many servers do not stay in step. */
+static void schedule(struct health_fsm *h, lb_time now)
+{
+	lb_duration interval = changing(h) ? h->params.fast_interval : h->params.interval;
+	lb_duration tenth = interval / 10;
+
+	h->next_check = now + interval - tenth / 2;
+	if (tenth > 0)
+		h->next_check += (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)tenth);
+}
+
+void health_init(struct health_fsm *h, const struct health_params *params, uint64_t seed, lb_time now)
+{
+	*h = (struct health_fsm){.params = *params,
+				 .state = HEALTH_UNKNOWN,
+				 .previous = HEALTH_UNKNOWN,
+				 .reason = HEALTH_REASON_INITIAL,
+				 .since = now,
+				 .jitter = seed};
+	h->next_check = now + (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)INITIAL_SPREAD);
+}
+
+void health_set_params(struct health_fsm *h, const struct health_params *params, lb_time now)
+{
+	h->params = *params;
+	h->next_check = lb_time_min(h->next_check, now + params->interval);
+}
+
+static bool on_success(struct health_fsm *h, lb_time now)
+{
+	if (h->successes < UINT16_MAX)
+		h->successes++;
+	h->failures = 0;
+	h->connect_errors = 0;
+	/* What is not known yet is decided by the first answer; a server that was out must prove itself `rise` times.
+	 */
+	if (h->state == HEALTH_UNKNOWN || h->successes >= h->params.rise)
+		return enter(h, HEALTH_UP, HEALTH_REASON_CHECK_PASSED, now);
+	return false;
+}
+
+static bool on_failure(struct health_fsm *h, bool answered, lb_time now)
+{
+	enum health_state target = answered ? HEALTH_NOT_READY : HEALTH_DOWN;
+
+	if (h->failures < UINT16_MAX)
+		h->failures++;
+	h->successes = 0;
+	h->last_was_answer = answered;
+	/* Silence and a wrong answer may also take turns while the server is out: the last `fall` results decide. */
+	if (h->state != HEALTH_UNKNOWN && h->failures < h->params.fall)
+		return false;
+	return enter(h, target, answered ? HEALTH_REASON_NOT_EXPECTED : HEALTH_REASON_CHECK_FAILED, now);
+}
+
+bool health_result(struct health_fsm *h, enum health_result result, lb_time now)
+{
+	bool changed;
+
+	if (is_success(result)) {
+		h->alive_warning = result == HEALTH_RESULT_ALIVE;
+		changed = on_success(h, now);
+	} else {
+		/* A series of one kind: the other kind starts counting again only once the server is out. */
+		if (h->state != HEALTH_UP && h->state != HEALTH_UNKNOWN && h->failures > 0 &&
+		    h->last_was_answer != is_answer(result))
+			h->failures = 0;
+		h->alive_warning = false;
+		changed = on_failure(h, is_answer(result), now);
+	}
+	schedule(h, now);
+	return changed;
+}
+
+bool health_connect_failed(struct health_fsm *h, lb_time now)
+{
+	/* The soonest useful moment is now, but not sooner than fast_interval after the last scheduling. */
+	h->next_check = lb_time_min(h->next_check, now + h->params.fast_interval / 2);
+	if (h->connect_errors == 0)
+		h->next_check = lb_time_min(h->next_check, now);
+	if (h->connect_errors < UINT16_MAX)
+		h->connect_errors++;
+	if (h->state == HEALTH_UP && h->connect_errors >= h->params.fall) {
+		h->successes = 0;
+		h->last_was_answer = false;
+		return enter(h, HEALTH_DOWN, HEALTH_REASON_CONNECT_ERRORS, now);
+	}
+	return false;
+}
+
+void health_connect_ok(struct health_fsm *h)
+{
+	h->connect_errors = 0;
+}
+
+lb_time health_next_check(const struct health_fsm *h)
+{
+	return h->next_check;
+}

@@ -1,0 +1,36 @@
+#include <lb/ratelimit.h>
+
+bool ratelimit_ok(struct ratelimit *r, lb_time now)
+{
+	if (!r->started) {
+		r->started = true;
+		r->tokens = r->burst;
+		r->refilled = now;
+	}
+	/* Whole tokens only, so that the remainder of the time counts towards the next one. */
+	if (now > r->refilled && r->per > 0) {
+		int64_t earned = (now - r->refilled) / r->per;
+
+		r->refilled += earned * r->per;
+		r->tokens = earned >= (int64_t)(r->burst - r->tokens) ? r->burst : r->tokens + (uint32_t)earned;
+		/* A full bucket does not save up time. */
+		if (r->tokens == r->burst)
+			r->refilled = now;
+	}
+	if (r->tokens == 0) {
+		r->suppressed++;
+		return false;
+	}
+	r->tokens--;
+	r->suppressed = 0;
+	return true;
+}
+
+lb_duration backoff_delay(lb_duration first, lb_duration max, unsigned n)
+{
+	lb_duration delay = first;
+
+	while (n-- > 0 && delay < max)
+		delay *= 2;
+	return delay < max ? delay : max;
+}
