@@ -52,9 +52,11 @@ struct election_proxy_facts {
 void election_proxy_facts(struct election *e, const struct election_proxy_facts *facts);
 void election_sessions_ended(struct election *e, uint32_t id);
 
-/* Could the running election take over this configuration? False with a sentence: it needs a restart. Changes nothing. */
+/* Could the running election take over this configuration? False with a sentence: it needs a restart. Changes nothing.
+ */
 bool election_prepare_conf(struct election *e, const struct lb_conf *conf, struct lb_err *err);
-/* Adopt it (after a successful prepare); the former one may be freed by the caller afterwards. VIP stays where it is. */
+/* Adopt it (after a successful prepare); the former one may be freed by the caller afterwards. VIP stays where it is.
+ */
 void election_set_conf(struct election *e, const struct lb_conf *conf);
 
 /* Result of a planned change: ok, an error code (kebab-case, "" when ok) and a sentence. Called exactly once. */

@@ -15,6 +15,11 @@ lb_time clock_now(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+lb_time clock_boot(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
 int64_t clock_wall(void)
 {
 	return read_clock(CLOCK_REALTIME);

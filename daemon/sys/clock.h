@@ -11,6 +11,9 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 lb_time clock_now(void);
 
+/* CLOCK_BOOTTIME in nanoseconds: as clock_now, but it runs on while the machine is suspended. */
+lb_time clock_boot(void);
+
 /* Wall time in nanoseconds since 1970, for logs and people only. */
 int64_t clock_wall(void);
 

@@ -29,8 +29,7 @@ static bool better(const struct ownership_peer *a, const struct ownership_peer *
 	return a->priority > b->priority;
 }
 
-/* Index of the peer that should follow an owner: one that reaches servers, then the preferred one; -1 none. */
-static int successor(const struct ownership_facts *f)
+int ownership_successor(const struct ownership_facts *f)
 {
 	int best = -1;
 
@@ -48,7 +47,7 @@ static bool none_here_some_there(const struct ownership_facts *f)
 {
 	if (f->ready_servers > 0 || f->total_servers == 0)
 		return false;
-	int i = successor(f);
+	int i = ownership_successor(f);
 	return i >= 0 && f->peers[i].ready_servers > 0;
 }
 
@@ -91,7 +90,7 @@ static lb_duration grace(enum ownership_obstacle obstacle, const struct ownershi
 {
 	bool orderly = obstacle == OWNERSHIP_STANDBY || obstacle == OWNERSHIP_NO_SERVERS;
 
-	return orderly && f->state == VRRP_ACTIVE && successor(f) >= 0 ? OWNERSHIP_YIELD_GRACE : 0;
+	return orderly && f->state == VRRP_ACTIVE && ownership_successor(f) >= 0 ? OWNERSHIP_YIELD_GRACE : 0;
 }
 
 /* An obstacle that returns before the recover hold is over is still the same one, so that flapping is no way out. */
@@ -171,7 +170,7 @@ void ownership_judge(struct ownership *o, const struct ownership_facts *facts, s
 	verdict->can_serve = !o->faulted;
 	verdict->obstacle = obstacle == OWNERSHIP_CAN && o->faulted ? o->obstacle : obstacle;
 	verdict->fault_reason = reason_of(verdict->obstacle);
-	verdict->yield_to = obstacle != OWNERSHIP_CAN && now >= act_at && now < out_at ? successor(facts) : -1;
+	verdict->yield_to = obstacle != OWNERSHIP_CAN && now >= act_at && now < out_at ? ownership_successor(facts) : -1;
 	verdict->request_vip = now >= failback;
 
 	verdict->next = LB_TIME_NEVER;

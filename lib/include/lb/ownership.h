@@ -92,4 +92,7 @@ struct ownership {
  */
 void ownership_judge(struct ownership *o, const struct ownership_facts *facts, struct ownership_verdict *verdict);
 
+/* Index of the peer that should follow an owner: one that reaches servers, then the preferred one; -1 none. */
+int ownership_successor(const struct ownership_facts *facts);
+
 #endif

@@ -1,0 +1,562 @@
+#include "daemon/keeper/election.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+#include "daemon/keeper/election_state.h"
+#include "daemon/sys/clock.h"
+
+/* Datagrams taken in one wake of the loop, and before a peer is declared dead. */
+#define DRAIN_BUDGET	   64
+#define DRAIN_BUDGET_FINAL 4096
+
+#define STARTUP_DELAY_MAX LB_SEC(10)
+
+/* ---- timers ---- */
+
+static void arm(struct election *e, ev_timer *w, lb_time at)
+{
+	lb_duration wait = at - clock_now();
+
+	ev_timer_stop(e->params.loop, w);
+	if (at == LB_TIME_NEVER)
+		return;
+	ev_now_update(e->params.loop);
+	ev_timer_set(w, wait > 0 ? lb_duration_seconds(wait) : 0., 0.);
+	ev_timer_start(e->params.loop, w);
+}
+
+void election_rearm(struct election *e)
+{
+	arm(e, &e->deadline, vrrp_fsm_deadline(&e->fsm));
+}
+
+void election_judge_soon(struct election *e)
+{
+	if (e->fsm.state != VRRP_INIT)
+		arm(e, &e->judge, 0);
+	e->params.hooks.changed(e->params.hooks.ctx);
+}
+
+/* ---- actions ---- */
+
+/* For how long this node has not even tried to say that it is alive. */
+static lb_duration silence(const struct election *e)
+{
+	return lb_time_max(clock_now() - e->advert_tried, clock_boot() - e->advert_tried_boot);
+}
+
+static void note_tried(struct election *e)
+{
+	e->advert_tried = clock_now();
+	e->advert_tried_boot = clock_boot();
+}
+
+/*
+ * The lease follows a sent advert, and only then. Not after having been stopped between the stall guard and here (the
+ * next round finds out), and not with the first advert after a time without any: who took over meanwhile shall answer
+ * it first.
+ */
+static void send_advert(struct election *e)
+{
+	lb_duration lease = vrrp_lease(e->fsm.params.interval);
+	bool sent = election_advert_send(e, e->fsm.params.priority);
+	lb_time now = clock_now();
+	bool lapsed = e->advert_ok != 0 && now - e->advert_ok > lease;
+
+	if (e->fsm.state != VRRP_ACTIVE)
+		return;
+	if (e->holding && silence(e) >= lease)
+		return;
+	note_tried(e);
+	if (!sent)
+		return;
+	e->advert_ok = now;
+	if (e->holding && !lapsed)
+		fence_renew(e->fence, now, lease);
+}
+
+static void take_vip(struct election *e)
+{
+	e->holding = true;
+	e->sessions_over = false;
+	vip_take(e->vips);
+	fence_renew(e->fence, clock_now(), vrrp_lease(e->fsm.params.interval));
+}
+
+static void end_sessions(struct election *e)
+{
+	if (e->holding && !e->sessions_over)
+		e->params.hooks.end_sessions(e->params.hooks.ctx, 0);
+}
+
+static void release_vip(struct election *e)
+{
+	e->holding = false;
+	announce_stop(e->announce);
+	vip_release(e->vips);
+	fence_end(e->fence);
+}
+
+static void announce_taken(struct election *e)
+{
+	announce_start(e->announce);
+	if (e->fsm.last_advert != 0)
+		e->last_gap = clock_now() - e->fsm.last_advert;
+}
+
+static void act(struct election *e, enum vrrp_action action)
+{
+	switch (action) {
+	case VRRP_SEND_ADVERT:
+		send_advert(e);
+		break;
+	case VRRP_SEND_RESIGN:
+		election_advert_send(e, 0);
+		break;
+	case VRRP_TAKE_VIP:
+		take_vip(e);
+		break;
+	case VRRP_END_SESSIONS:
+		end_sessions(e);
+		break;
+	case VRRP_RELEASE_VIP:
+		release_vip(e);
+		break;
+	case VRRP_ANNOUNCE:
+		announce_taken(e);
+		break;
+	case VRRP_REANNOUNCE:
+		announce_again(e->announce);
+		break;
+	case VRRP_STATE_CHANGED:
+		election_view_on_role(e);
+		break;
+	}
+}
+
+/* ---- steps ---- */
+
+/* What follows from a new role beside the actions: peers and people hear of it, plans go on, the verdict may change. */
+static void after_change(struct election *e)
+{
+	e->losing_since = e->losing_at = 0;
+	e->losing_alarm = false;
+	peer_link_tell(e->peer_link);
+	election_plan_on_roles(e);
+	election_judge_soon(e);
+}
+
+void election_step(struct election *e, struct vrrp_event *event)
+{
+	enum vrrp_state before = e->fsm.state;
+	struct vrrp_actions actions;
+
+	event->now = clock_now();
+	if (before != VRRP_ACTIVE) {
+		/* Becoming Active begins with an advert; nothing was missed before it. */
+		note_tried(e);
+		e->advert_ok = 0;
+	}
+	vrrp_fsm_step(&e->fsm, event, &actions);
+	for (size_t i = 0; i < actions.count; i++)
+		act(e, actions.list[i]);
+	election_rearm(e);
+	if (e->fsm.state != before)
+		after_change(e);
+}
+
+/*
+ * R3: an owner that did not run for a while looks before it speaks. Longer than its lease, a peer may be Active
+ * already: it steps down in silence. Less than that, what arrived meanwhile is read first.
+ */
+static void guard_against_stall(struct election *e)
+{
+	lb_duration gap;
+
+	if (e->fsm.state != VRRP_ACTIVE)
+		return;
+	gap = silence(e);
+	if (gap >= vrrp_lease(e->fsm.params.interval)) {
+		lb_warning("stood still for %.0f ms: leaving the VIP to whoever took it", lb_duration_ms(gap));
+		election_step(e, &(struct vrrp_event){.kind = VRRP_EVENT_STALL});
+	} else if (gap > 2 * e->fsm.params.interval) {
+		election_advert_drain(e, DRAIN_BUDGET_FINAL);
+	}
+}
+
+void election_event(struct election *e, enum vrrp_event_kind kind)
+{
+	guard_against_stall(e);
+	election_step(e, &(struct vrrp_event){.kind = kind});
+}
+
+static void note_stall(struct election *e, lb_time due)
+{
+	lb_duration late = due == LB_TIME_NEVER ? 0 : clock_now() - due;
+
+	e->stall_max = lb_time_max(e->stall_max, late);
+}
+
+static void on_check(struct ev_loop *loop, ev_check *w, int revents)
+{
+	struct election *e = w->data;
+
+	(void)loop;
+	(void)revents;
+	note_stall(e, lb_time_min(vrrp_fsm_deadline(&e->fsm), e->second_at));
+	guard_against_stall(e);
+}
+
+static void on_vrrp(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	election_advert_drain(w->data, DRAIN_BUDGET);
+}
+
+/*
+ * R4: own starvation must not look like the death of the Active. What arrived is read before the timer counts, and a
+ * timer that is noticed late says more about this node than about the other one.
+ */
+static bool active_is_dead(struct election *e)
+{
+	election_advert_drain(e, DRAIN_BUDGET_FINAL);
+	if (e->fsm.state != VRRP_BACKUP || clock_now() < e->fsm.active_down_timer)
+		return false;
+	if (clock_now() - e->fsm.active_down_timer <= 2 * e->fsm.active_adver_interval)
+		return true;
+	lb_warning("listening again: this node was late by %.0f ms",
+		   lb_duration_ms(clock_now() - e->fsm.active_down_timer));
+	election_step(e, &(struct vrrp_event){.kind = VRRP_EVENT_STALL});
+	return false;
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct election *e = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (clock_now() >= vrrp_fsm_deadline(&e->fsm) && (e->fsm.state != VRRP_BACKUP || active_is_dead(e)))
+		election_event(e, VRRP_EVENT_TIMER);
+	else
+		election_rearm(e);
+}
+
+/* ---- does this node take part? ---- */
+
+size_t election_peer_node(const struct election *e, size_t peer)
+{
+	return peer < e->own_node ? peer : peer + 1;
+}
+
+void election_ownership_facts(struct election *e, struct ownership_peer *peers, struct ownership_facts *facts)
+{
+	*facts = (struct ownership_facts){
+	    .now = clock_now(),
+	    .state = e->fsm.state,
+	    .proxy_connected = e->proxy_connected,
+	    .proxy_ticking = e->proxy_ticking,
+	    .link_up = vip_links_up(e->vips),
+	    .standby = e->standby,
+	    .vip_lost = vip_lost(e->vips),
+	    .ready_servers = e->health.ready_servers,
+	    .total_servers = e->health.total_servers,
+	    .priority = e->fsm.params.priority,
+	    .failback = e->conf->election.failback,
+	    .peers = peers,
+	    .peer_count = e->conf->node_count - 1,
+	};
+	for (size_t i = 0; i < facts->peer_count; i++) {
+		const struct peer_facts *p = peer_link_facts(e->peer_link, election_peer_node(e, i));
+		peers[i] = (struct ownership_peer){
+		    .heard = p->heard,
+		    .can_serve = p->last.can_serve,
+		    .standby = p->last.standby,
+		    .active = p->last.state == VRRP_ACTIVE,
+		    .priority = p->last.priority,
+		    .ready_servers = p->last.ready_servers,
+		};
+	}
+}
+
+static void follow_verdict(struct election *e)
+{
+	const struct ownership_verdict *v = &e->verdict;
+	int owner = election_peers_owner(e);
+
+	if (!v->can_serve && (e->fsm.state == VRRP_BACKUP || e->fsm.state == VRRP_ACTIVE)) {
+		election_step(e, &(struct vrrp_event){.kind = VRRP_EVENT_FAULT, .reason = v->fault_reason});
+	} else if (v->can_serve && e->fsm.state == VRRP_FAULT) {
+		election_event(e, VRRP_EVENT_CLEAR);
+	} else if (handover_busy(&e->handover) || e->stopping) {
+		return;
+	} else if (v->yield_to >= 0 && e->fsm.state == VRRP_ACTIVE && ratelimit_ok(&e->yield_limit, clock_now())) {
+		handover_give(&e->handover, election_peer_node(e, (size_t)v->yield_to), NULL, NULL);
+	} else if (v->request_vip && owner >= 0 && e->fsm.state == VRRP_BACKUP &&
+		   ratelimit_ok(&e->request_limit, clock_now())) {
+		lb_notice("asking %s for the VIP reason=failback", e->conf->nodes[owner].name);
+		handover_request(&e->handover, (size_t)owner, NULL, NULL);
+	}
+}
+
+static void judge(struct election *e)
+{
+	struct ownership_peer peers[LB_NODES_MAX];
+	struct ownership_facts facts;
+	struct ownership_verdict before = e->verdict;
+
+	if (e->fsm.state == VRRP_INIT)
+		return;
+	election_ownership_facts(e, peers, &facts);
+	ownership_judge(&e->ownership, &facts, &e->verdict);
+	arm(e, &e->judge, e->verdict.next);
+	if (before.obstacle != e->verdict.obstacle) {
+		lb_notice("obstacle %s -> %s", ownership_obstacle_name(before.obstacle),
+			  ownership_obstacle_name(e->verdict.obstacle));
+		peer_link_tell(e->peer_link);
+	}
+	follow_verdict(e);
+}
+
+static void on_judge(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	judge(w->data);
+}
+
+void election_proxy_facts(struct election *e, const struct election_proxy_facts *facts)
+{
+	e->proxy_connected = facts->connected;
+	e->proxy_ticking = facts->ticking;
+	if (facts->health)
+		e->health = *facts->health;
+	else
+		memset(&e->health, 0, sizeof(e->health));
+	election_judge_soon(e);
+}
+
+/* ---- the second tick, links, others on the VIP ---- */
+
+static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct election *e = w->data;
+
+	(void)loop;
+	(void)revents;
+	e->second_at = clock_now() + LB_SEC(1);
+	vip_audit(e->vips);
+	election_peers_watch(e);
+	/* Nobody is known to own the VIP: does somebody else answer for it? */
+	if (e->fsm.state != VRRP_ACTIVE && election_peers_owner(e) < 0)
+		announce_watch_ask(e->watch, &e->own);
+}
+
+static void on_vip_readded(void *ctx, size_t vip)
+{
+	struct election *e = ctx;
+	char text[LB_ADDR_TEXT];
+
+	announce_again(e->announce);
+	election_view_record(e, "vip", lb_addr_text(vip_address(e->vips, vip), text), "removed", "added",
+			     "removed by somebody else", 0);
+}
+
+static void on_vip_changed(void *ctx)
+{
+	struct election *e = ctx;
+
+	election_advert_join(e);
+	announce_watch_bind(e->watch);
+	if (e->holding && vip_links_up(e->vips))
+		announce_start(e->announce);
+	election_judge_soon(e);
+}
+
+/* Another station claims the VIP. Around a change of roles that is the former owner's last word. */
+static void on_claim(void *ctx, size_t vip, const uint8_t mac[6])
+{
+	struct election *e = ctx;
+	lb_time now = clock_now();
+	char text[LB_ADDR_TEXT];
+
+	if (now - e->fsm.since < e->fsm.params.interval / 2)
+		return;
+	if (e->fsm.state != VRRP_ACTIVE && election_peers_owner(e) >= 0)
+		return;
+	if (e->foreign_until == 0)
+		e->params.hooks.changed(e->params.hooks.ctx);
+	e->foreign_until = now + LB_SEC(10);
+	memcpy(e->foreign_mac, mac, sizeof(e->foreign_mac));
+	if (ratelimit_ok(&e->foreign_log, now)) {
+		lb_error("vip %s is claimed by another station mac=%02x:%02x:%02x:%02x:%02x:%02x",
+			 lb_addr_text(vip_address(e->vips, vip), text), mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+		election_view_record(e, "vip", text, "", "claimed", "another station answers for the VIP", 0);
+	}
+	announce_again(e->announce);
+}
+
+/* ---- life ---- */
+
+void election_apply_conf(struct election *e, const struct lb_conf *conf, struct vrrp_params *params)
+{
+	const struct lb_conf_election *c = &conf->election;
+
+	e->conf = conf;
+	*params = (struct vrrp_params){
+	    .version = c->protocol == LB_VRRP2 ? 2 : 3,
+	    .priority = conf->nodes[e->own_node].priority,
+	    .interval = c->interval,
+	    .address = e->own,
+	};
+	params->startup_delay = lb_time_min(
+	    2 * vrrp_active_down_interval(params->version, params->priority, params->interval), STARTUP_DELAY_MAX);
+
+	e->policy = (struct vrrp_policy){
+	    .version = params->version,
+	    .vrid = c->vrid,
+	    .interval = c->interval,
+	    .auth_type = c->auth == LB_AUTH_PASSWORD,
+	    .multicast = c->transport == LB_MULTICAST,
+	    .own = &e->own,
+	    .peers = e->peers,
+	    .message_checksum = c->v3_checksum != LB_CHECKSUM_PSEUDO,
+	    .pseudo_checksum = c->v3_checksum != LB_CHECKSUM_MESSAGE,
+	};
+	memcpy(e->policy.auth_data, e->secrets.password, sizeof(e->policy.auth_data));
+	for (size_t i = 0; i < conf->node_count; i++)
+		if (i != e->own_node)
+			e->peers[e->policy.peer_count++] = conf->nodes[i].address;
+}
+
+static void init_watchers(struct election *e)
+{
+	ev_init(&e->vrrp_io, on_vrrp);
+	ev_check_init(&e->check, on_check);
+	ev_init(&e->deadline, on_deadline);
+	ev_init(&e->judge, on_judge);
+	ev_timer_init(&e->second, on_second, 1., 1.);
+	ev_set_priority(&e->vrrp_io, EV_MAXPRI);
+	ev_set_priority(&e->check, EV_MAXPRI);
+	ev_set_priority(&e->deadline, EV_MAXPRI);
+	e->vrrp_io.data = e->check.data = e->deadline.data = e->judge.data = e->second.data = e;
+}
+
+static void init_limits(struct election *e)
+{
+	for (size_t i = 0; i < VRRP_DROP_COUNT_; i++)
+		e->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
+	e->send_log = e->foreign_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
+	e->list_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(60));
+	e->yield_limit = (struct ratelimit)RATELIMIT_INIT(1, LB_MSEC(300));
+	e->request_limit = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(5));
+}
+
+static bool open_parts(struct election *e, struct lb_err *err)
+{
+	const struct lb_conf *conf = e->conf;
+	struct peer_link_params link = {
+	    .loop = e->params.loop,
+	    .conf = conf,
+	    .own_node = e->own_node,
+	    .key = e->secrets.key_len ? e->secrets.key : NULL,
+	    .key_len = e->secrets.key_len,
+	};
+
+	election_peers_hooks(&link.hooks, e);
+	e->vips = vip_new(
+	    &(struct vip_params){
+		.loop = e->params.loop,
+		.conf = conf,
+		.own = e->own,
+		.forever = conf->election.fence == LB_FENCE_OFF,
+		.hooks = {.readded = on_vip_readded, .changed = on_vip_changed, .ctx = e},
+	    },
+	    err);
+	return e->vips && (e->fence = fence_new(conf->election.fence, err)) &&
+	       (e->announce = announce_new(e->params.loop, e->vips, err)) &&
+	       (e->watch = announce_watch_new(e->params.loop, e->vips, on_claim, e, err)) &&
+	       (e->peer_link = peer_link_new(&link, err)) && election_advert_open(e, err);
+}
+
+struct election *election_new(const struct election_params *params, struct lb_err *err)
+{
+	struct election *e = calloc(1, sizeof(*e));
+	struct vrrp_params fsm;
+
+	if (!e) {
+		lb_err_set(err, "out of memory");
+		return NULL;
+	}
+	e->params = *params;
+	e->own_node = params->own_node;
+	e->own = params->conf->nodes[e->own_node].address;
+	e->vrrp_fd = -1;
+	snprintf(e->standby_mark, sizeof(e->standby_mark), "%s/standby", params->runtime_dir);
+	init_watchers(e);
+	init_limits(e);
+	if (!election_secret_read(params->conf, &e->secrets, err))
+		goto free_election;
+	election_apply_conf(e, params->conf, &fsm);
+	vrrp_fsm_init(&e->fsm, &fsm);
+	if (!open_parts(e, err))
+		goto free_election;
+	election_plan_init(e);
+	return e;
+
+free_election:
+	election_free(e);
+	return NULL;
+}
+
+bool election_start(struct election *e, struct lb_err *err)
+{
+	struct lb_addr vips[LB_VIPS_MAX];
+
+	for (size_t i = 0; i < vip_count(e->vips); i++)
+		vips[i] = *vip_address(e->vips, i);
+	if (!vip_start(e->vips, e->conf, err))
+		return false;
+	fence_start(e->fence, vips, vip_count(e->vips));
+	if (e->secrets.key_len == 0)
+		lb_warning("no key_file: adverts and the peer link are not authenticated");
+	e->standby = access(e->standby_mark, F_OK) == 0;
+
+	election_advert_join(e);
+	announce_watch_bind(e->watch);
+	ev_io_set(&e->vrrp_io, e->vrrp_fd, EV_READ);
+	ev_io_start(e->params.loop, &e->vrrp_io);
+	ev_check_start(e->params.loop, &e->check);
+	e->second_at = clock_now() + LB_SEC(1);
+	ev_timer_again(e->params.loop, &e->second);
+	peer_link_start(e->peer_link);
+	election_event(e, VRRP_EVENT_STARTUP);
+	return true;
+}
+
+void election_free(struct election *e)
+{
+	if (!e)
+		return;
+	ev_timer *timers[] = {&e->deadline, &e->judge, &e->second, &e->stop_timer, &e->handover.timer};
+
+	ev_io_stop(e->params.loop, &e->vrrp_io);
+	ev_check_stop(e->params.loop, &e->check);
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
+		ev_timer_stop(e->params.loop, timers[i]);
+	if (e->vrrp_fd >= 0)
+		close(e->vrrp_fd);
+	peer_link_free(e->peer_link);
+	announce_watch_free(e->watch);
+	announce_free(e->announce);
+	fence_free(e->fence);
+	vip_free(e->vips);
+	explicit_bzero(&e->secrets, sizeof(e->secrets));
+	free(e);
+}

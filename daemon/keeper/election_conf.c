@@ -1,0 +1,92 @@
+/* Another configuration for a running election. */
+#include <string.h>
+
+#include <lb/log.h>
+
+#include "daemon/keeper/election_state.h"
+#include "daemon/sys/clock.h"
+
+static bool same_nodes(const struct lb_conf *a, const struct lb_conf *b)
+{
+	if (a->node_count != b->node_count)
+		return false;
+	for (size_t i = 0; i < a->node_count; i++)
+		if (strcmp(a->nodes[i].name, b->nodes[i].name) != 0 ||
+		    !lb_addr_equal(&a->nodes[i].address, &b->nodes[i].address))
+			return false;
+	return true;
+}
+
+/* The first setting that only a restart can change, or NULL. */
+static const char *fixed_setting(const struct lb_conf *a, const struct lb_conf *b)
+{
+	const struct lb_conf_election *x = &a->election, *y = &b->election;
+
+	if (strcmp(a->cluster, b->cluster) != 0)
+		return "cluster";
+	if (!same_nodes(a, b))
+		return "nodes";
+	if (strcmp(a->key_file, b->key_file) != 0)
+		return "key_file";
+	if (a->peer_port != b->peer_port)
+		return "peer_port";
+	if (x->vrid != y->vrid)
+		return "election.vrid";
+	if (x->protocol != y->protocol)
+		return "election.protocol";
+	if (x->transport != y->transport)
+		return "election.transport";
+	if (x->auth != y->auth)
+		return "election.auth";
+	if (strcmp(x->password_file, y->password_file) != 0)
+		return "election.password_file";
+	return x->fence != y->fence ? "election.fence" : NULL;
+}
+
+bool election_prepare_conf(struct election *e, const struct lb_conf *conf, struct lb_err *err)
+{
+	const char *fixed = fixed_setting(e->conf, conf);
+
+	if (fixed)
+		return lb_err_set(err, "%s cannot change in a running daemon; restart it: systemctl restart lbd",
+				  fixed);
+	return vip_check_conf(e->vips, conf, err);
+}
+
+static bool same_vips(const struct lb_conf *a, const struct lb_conf *b)
+{
+	if (a->vip_count != b->vip_count)
+		return false;
+	for (size_t i = 0; i < a->vip_count; i++)
+		if (!lb_addr_equal(&a->vips[i].address, &b->vips[i].address) ||
+		    strcmp(a->vips[i].interface, b->vips[i].interface) != 0)
+			return false;
+	return true;
+}
+
+static void change_vips(struct election *e, const struct lb_conf *conf)
+{
+	struct lb_addr vips[LB_VIPS_MAX];
+
+	vip_set_conf(e->vips, conf);
+	for (size_t i = 0; i < vip_count(e->vips); i++)
+		vips[i] = *vip_address(e->vips, i);
+	fence_set_vips(e->fence, vips, vip_count(e->vips), clock_now());
+	announce_watch_renew(e->watch);
+	if (e->holding)
+		announce_start(e->announce);
+}
+
+void election_set_conf(struct election *e, const struct lb_conf *conf)
+{
+	bool other_vips = !same_vips(e->conf, conf);
+	struct vrrp_params params;
+
+	election_apply_conf(e, conf, &params);
+	vrrp_fsm_set_params(&e->fsm, &params, clock_now());
+	if (other_vips)
+		change_vips(e, conf);
+	peer_link_set_conf(e->peer_link, conf);
+	election_rearm(e);
+	election_judge_soon(e);
+}

@@ -1,0 +1,160 @@
+/* What other nodes say of themselves, and alarms about what does not fit together. */
+#include <stdio.h>
+#include <string.h>
+
+#include <lb/log.h>
+
+#include "daemon/keeper/election_state.h"
+#include "daemon/sys/clock.h"
+
+/* ---- what this node says ---- */
+
+static void on_fill(void *ctx, struct peer_msg *msg)
+{
+	struct election *e = ctx;
+	const struct ipc_health *health = &e->health;
+	uint32_t count = health->service_count < PEER_MSG_SERVICES_MAX ? health->service_count : PEER_MSG_SERVICES_MAX;
+
+	msg->state = e->fsm.state;
+	msg->can_serve = e->verdict.can_serve && e->verdict.obstacle == OWNERSHIP_CAN && e->fsm.state != VRRP_INIT &&
+			 e->fsm.state != VRRP_FAULT && !e->stopping;
+	msg->standby = e->standby;
+	msg->priority = e->fsm.params.priority;
+	msg->ready_servers = health->ready_servers;
+	msg->total_servers = health->total_servers;
+	msg->service_count = msg->service_count_total = (uint16_t)count;
+	memcpy(msg->services, health->services, count * sizeof(msg->services[0]));
+}
+
+/* ---- what others say ---- */
+
+static void on_asked(void *ctx, size_t node, const struct peer_msg *msg)
+{
+	struct election *e = ctx;
+
+	(void)node;
+	handover_on_message(&e->handover, node, msg);
+}
+
+static void on_changed(void *ctx, size_t node)
+{
+	struct election *e = ctx;
+	const struct peer_facts *facts = peer_link_facts(e->peer_link, node);
+	const char *name = e->conf->nodes[node].name;
+
+	lb_info("peer %s heard=%d role=%s can_serve=%d standby=%d servers=%u/%u", name, facts->heard,
+		vrrp_state_name(facts->last.state), facts->last.can_serve, facts->last.standby,
+		facts->last.ready_servers, facts->last.total_servers);
+	election_plan_on_roles(e);
+	election_judge_soon(e);
+}
+
+/* A new process counts its adverts anew; its authenticated proof of freshness says so. */
+static void on_restarted(void *ctx, size_t node)
+{
+	struct election *e = ctx;
+
+	e->nodes[node].sequence = 0;
+	election_view_record(e, "peer", e->conf->nodes[node].name, "", "restarted", "another process answers there", 0);
+}
+
+void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e)
+{
+	*hooks = (struct peer_link_hooks){
+	    .fill = on_fill,
+	    .asked = on_asked,
+	    .changed = on_changed,
+	    .restarted = on_restarted,
+	    .ctx = e,
+	};
+}
+
+/* ---- who owns the VIP ---- */
+
+static lb_duration down_interval(const struct election *e)
+{
+	return vrrp_active_down_interval(e->policy.version, 1, e->fsm.active_adver_interval);
+}
+
+static bool advert_is_fresh(const struct election *e, size_t node)
+{
+	lb_time at = e->nodes[node].advert_at;
+
+	return at != 0 && clock_now() - at <= down_interval(e);
+}
+
+bool election_peers_owns(void *ctx, size_t node)
+{
+	struct election *e = ctx;
+	const struct peer_facts *facts = peer_link_facts(e->peer_link, node);
+
+	return facts->heard && facts->last.state == VRRP_ACTIVE;
+}
+
+int election_peers_owner(const struct election *e)
+{
+	if (e->fsm.state == VRRP_ACTIVE)
+		return (int)e->own_node;
+	for (size_t i = 0; i < e->conf->node_count; i++) {
+		const struct peer_facts *facts = peer_link_facts(e->peer_link, i);
+		bool by_word = facts->heard && facts->last.state == VRRP_ACTIVE;
+		bool by_advert =
+		    !facts->heard && advert_is_fresh(e, i) && lb_addr_equal(&e->fsm.active, &e->conf->nodes[i].address);
+		if (i != e->own_node && (by_word || by_advert))
+			return (int)i;
+	}
+	return -1;
+}
+
+/* ---- what does not fit together ---- */
+
+/* Tell once when a fact begins and once when it ends. */
+static void alarm_when(struct election *e, bool *raised, bool now, size_t node, const char *what)
+{
+	const char *name = e->conf->nodes[node].name;
+
+	if (*raised == now)
+		return;
+	*raised = now;
+	if (now)
+		lb_warning("peer %s: %s", name, what);
+	else
+		lb_notice("peer %s: no longer: %s", name, what);
+	election_view_record(e, "peer", name, now ? "" : "alarm", now ? "alarm" : "", what, 0);
+	e->params.hooks.changed(e->params.hooks.ctx);
+}
+
+static void watch_node(struct election *e, size_t i)
+{
+	const struct peer_facts *facts = peer_link_facts(e->peer_link, i);
+	struct election_node *n = &e->nodes[i];
+	bool claims = facts->heard && facts->last.state == VRRP_ACTIVE;
+
+	/* A role that is younger than a few adverts is not judged: the second tick may fall into the change. */
+	alarm_when(e, &n->alarm_silent,
+		   claims && clock_now() - lb_time_max(n->advert_at, e->fsm.since) > 3 * down_interval(e), i,
+		   "it says that it is active but its adverts do not arrive; is IP protocol 112 blocked?");
+	alarm_when(e, &n->alarm_deaf, facts->heard && !facts->hears_us, i, "it does not hear this node's peer link");
+	alarm_when(e, &n->alarm_differs, facts->heard && facts->last.config_hash != e->conf->hash, i,
+		   "its configuration differs from this node's");
+}
+
+void election_peers_watch(struct election *e)
+{
+	lb_time now = clock_now();
+	lb_duration down = down_interval(e);
+	bool losing = e->losing_at != 0 && now - e->losing_at < down && e->losing_at - e->losing_since > 3 * down;
+
+	for (size_t i = 0; i < e->conf->node_count; i++)
+		if (i != e->own_node)
+			watch_node(e, i);
+	if (losing && !e->losing_alarm) {
+		lb_error("another node goes on advertising below this one: it cannot hear us");
+		election_view_record(e, "peer", "adverts", "", "alarm", "another active node cannot hear us", 0);
+	}
+	e->losing_alarm = losing;
+	if (e->foreign_until != 0 && now >= e->foreign_until) {
+		e->foreign_until = 0;
+		e->params.hooks.changed(e->params.hooks.ctx);
+	}
+}

@@ -1,0 +1,151 @@
+/*
+ * The election's state and the verbs that its files share; private to election*.c.
+ *
+ *   election.c         life, the step of the machine and its actions, timers, stall guard, verdict
+ *   election_advert.c  adverts out and in
+ *   election_peers.c   what other nodes say, and alarms about what does not fit together
+ *   election_plan.c    failover, standby, stop
+ *   election_view.c    logs, events, snapshot
+ *   election_conf.c    another configuration
+ *   election_secret.c  key and password
+ *   election_resign.c  cleaning up without a daemon
+ */
+#ifndef KEEPER_ELECTION_STATE_H
+#define KEEPER_ELECTION_STATE_H
+
+#include <lb/ratelimit.h>
+#include <lb/vrrp_accept.h>
+
+#include "daemon/keeper/announce.h"
+#include "daemon/keeper/announce_watch.h"
+#include "daemon/keeper/election.h"
+#include "daemon/keeper/fence.h"
+#include "daemon/keeper/handover.h"
+#include "daemon/keeper/peer_link.h"
+#include "daemon/keeper/vip.h"
+
+#define ELECTION_KEY_MAX 256
+
+struct election_secrets {
+	uint8_t key[ELECTION_KEY_MAX]; /* of the peer link */
+	size_t key_len;		       /* 0: none */
+	struct vrrp_key vrrp_key;      /* of adverts with auth hmac */
+	uint8_t password[8];	       /* of version 2 */
+};
+
+/* Adverts of one node as this one sees them. */
+struct election_node {
+	lb_time advert_at; /* last accepted; 0 never */
+	vrrp_sequence sequence;
+	bool alarm_silent;  /* says it is active, but no advert comes */
+	bool alarm_deaf;    /* does not hear us */
+	bool alarm_differs; /* another configuration */
+};
+
+struct election_counters {
+	uint64_t adverts_sent, adverts_received, dropped[VRRP_DROP_COUNT_], transitions[VRRP_REASON_COUNT_];
+};
+
+/* A planned change that somebody waits for. */
+struct election_pending {
+	election_done *done; /* NULL: nobody */
+	void *ctx;
+};
+
+struct election {
+	struct election_params params;
+	const struct lb_conf *conf;
+	size_t own_node;
+	struct lb_addr own;
+	struct election_secrets secrets;
+	char standby_mark[LB_PATH_MAX];
+
+	struct vip_table *vips;
+	struct fence *fence;
+	struct announce *announce;
+	struct announce_watch *watch;
+	struct peer_link *peer_link;
+	struct handover handover;
+	int vrrp_fd;
+
+	ev_io vrrp_io;
+	ev_check check;	   /* stall guard, before anything else of a round */
+	ev_timer deadline; /* of the machine */
+	ev_timer judge;
+	ev_timer second;
+	lb_time second_at; /* when it is due */
+
+	/* The election. */
+	struct vrrp_fsm fsm;
+	struct vrrp_policy policy;
+	struct lb_addr peers[LB_NODES_MAX]; /* policy.peers */
+	lb_wall since;			    /* of the role */
+	bool holding;			    /* the VIPs are taken: a sent advert renews the lease */
+	bool sessions_over;		    /* ended already, in order, before this node leaves */
+	lb_time advert_tried;		    /* last attempt to send one as Active */
+	lb_time advert_tried_boot;	    /* the same on the clock that runs while the machine sleeps */
+	lb_time advert_ok;		    /* last one that the kernel took */
+	vrrp_sequence sequence;		    /* last one sent */
+	lb_time losing_since, losing_at;    /* adverts of another Active, below us: first and last one */
+	bool losing_alarm;
+	struct election_node nodes[LB_NODES_MAX];
+
+	/* Does this node take part? */
+	struct ownership ownership;
+	struct ownership_verdict verdict;
+	bool proxy_connected, proxy_ticking, standby, stopping;
+	struct ipc_health health;
+	struct ratelimit yield_limit, request_limit;
+
+	struct election_pending stop, standby_change;
+	bool stop_waits_for_sessions;
+	ev_timer stop_timer;
+
+	struct election_counters counters;
+	struct ratelimit drop_log[VRRP_DROP_COUNT_], send_log, list_log, foreign_log;
+	lb_duration last_gap, stall_max;
+	lb_time foreign_until;
+	uint8_t foreign_mac[6];
+};
+
+/* election.c */
+void election_step(struct election *e, struct vrrp_event *event); /* now is filled */
+void election_event(struct election *e, enum vrrp_event_kind kind);
+void election_judge_soon(struct election *e);
+/* The machine's deadline was changed outside a step. */
+void election_rearm(struct election *e);
+void election_ownership_facts(struct election *e, struct ownership_peer *peers, struct ownership_facts *facts);
+/* Version, VRID, interval, priority … of conf into the machine's parameters and the receiver's policy. */
+void election_apply_conf(struct election *e, const struct lb_conf *conf, struct vrrp_params *params);
+/* Index into conf->nodes of the n-th other node. */
+size_t election_peer_node(const struct election *e, size_t peer);
+
+/* election_advert.c */
+bool election_advert_open(struct election *e, struct lb_err *err);
+void election_advert_join(struct election *e);
+/* Hand an advert with that priority to the kernel for every receiver; false when it took none. */
+bool election_advert_send(struct election *e, uint8_t priority);
+/* Process what has arrived, at most that many datagrams. */
+void election_advert_drain(struct election *e, unsigned budget);
+
+/* election_peers.c */
+void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e);
+/* Node that owns the VIP by its own word or by its adverts, or -1. */
+int election_peers_owner(const struct election *e);
+bool election_peers_owns(void *ctx, size_t node);
+void election_peers_watch(struct election *e);
+
+/* election_plan.c */
+/* The role changed, or that of another node. */
+void election_plan_on_roles(struct election *e);
+void election_plan_init(struct election *e);
+
+/* election_view.c */
+void election_view_on_role(struct election *e);
+void election_view_record(struct election *e, const char *kind, const char *subject, const char *from, const char *to,
+			  const char *reason, lb_duration duration);
+
+/* election_secret.c */
+bool election_secret_read(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err);
+
+#endif

@@ -1,0 +1,282 @@
+#include "daemon/keeper/peer_link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+#include <lb/ratelimit.h>
+
+#include "daemon/sys/clock.h"
+#include "daemon/sys/udp_sock.h"
+
+#define INTERVAL_MIN	   LB_MSEC(50)
+#define INTERVAL_MAX	   LB_SEC(1)
+#define HEARD_MIN	   LB_SEC(1)
+#define DATAGRAMS_PER_WAKE 64
+
+struct peer {
+	struct peer_session session;
+	struct peer_facts facts;
+};
+
+struct peer_link {
+	struct peer_link_params params;
+	int fd;
+	ev_io io;
+	ev_timer timer;
+	struct peer peers[LB_NODES_MAX];
+	struct peer_link_counters counters;
+	struct ratelimit log;
+	struct peer_msg out, in; /* too large for the stack of a small process, and never used by two at once */
+	uint8_t buf[PEER_MSG_MAX];
+};
+
+static lb_duration interval(const struct peer_link *l)
+{
+	return lb_time_min(lb_time_max(l->params.conf->election.interval, INTERVAL_MIN), INTERVAL_MAX);
+}
+
+static lb_duration heard_window(const struct peer_link *l)
+{
+	return lb_time_max(3 * interval(l), HEARD_MIN);
+}
+
+/* ---- out ---- */
+
+static void send_to(struct peer_link *l, size_t node)
+{
+	struct peer_msg *msg = &l->out;
+	struct lb_endpoint to = {.addr = l->params.conf->nodes[node].address, .port = l->params.conf->peer_port};
+	size_t len;
+
+	peer_session_stamp(&l->peers[node].session, msg);
+	len = peer_msg_encode(msg, l->params.key, l->params.key_len, l->buf, sizeof(l->buf));
+	/* A node that cannot be reached now is tried again in an interval. */
+	if (len > 0)
+		udp_sock_send(l->fd, &to, l->buf, len);
+	else if (ratelimit_ok(&l->log, clock_now()))
+		lb_error("peer message cannot be encoded kind=%d", (int)msg->kind);
+}
+
+static void fill(struct peer_link *l, enum peer_msg_kind kind, uint64_t handover, const char *text)
+{
+	struct peer_msg *msg = &l->out;
+
+	memset(msg, 0, sizeof(*msg));
+	msg->kind = kind;
+	msg->handover = handover;
+	memcpy(msg->node, l->params.conf->nodes[l->params.own_node].name, sizeof(msg->node));
+	snprintf(msg->version, sizeof(msg->version), "%s", LB_VERSION);
+	snprintf(msg->text, sizeof(msg->text), "%s", text ? text : "");
+	msg->config_hash = l->params.conf->hash;
+	l->params.hooks.fill(l->params.hooks.ctx, msg);
+}
+
+void peer_link_send(struct peer_link *l, size_t node, enum peer_msg_kind kind, uint64_t handover, const char *text)
+{
+	fill(l, kind, handover, text);
+	send_to(l, node);
+}
+
+void peer_link_tell(struct peer_link *l)
+{
+	fill(l, PEER_HEARTBEAT, 0, NULL);
+	for (size_t i = 0; i < l->params.conf->node_count; i++)
+		if (i != l->params.own_node)
+			send_to(l, i);
+}
+
+/* ---- in ---- */
+
+static bool matters(const struct peer_facts *before, const struct peer_msg *msg)
+{
+	return !before->heard || before->last.state != msg->state || before->last.can_serve != msg->can_serve ||
+	       before->last.standby != msg->standby || before->last.ready_servers != msg->ready_servers ||
+	       before->last.config_hash != msg->config_hash;
+}
+
+/* How far the peer's word about what it heard may be behind: what is sent in one window, and some on the way. */
+static bool hears_us(const struct peer_link *l, const struct peer_session *s)
+{
+	uint64_t slack = (uint64_t)(heard_window(l) / interval(l)) + 8;
+
+	return s->own_sequence - s->echoed <= slack;
+}
+
+static enum peer_drop accept_message(struct peer_link *l, int node, const struct peer_msg *msg)
+{
+	struct peer *p = &l->peers[node];
+	uint64_t nonce = p->session.nonce;
+	bool known = p->session.proven, reply;
+	enum peer_drop drop = peer_session_accept(&p->session, msg, &reply);
+
+	if (reply)
+		peer_link_send(l, (size_t)node, PEER_HEARTBEAT, 0, NULL);
+	if (drop == PEER_OK && known && nonce != p->session.nonce)
+		l->params.hooks.restarted(l->params.hooks.ctx, (size_t)node);
+	return drop;
+}
+
+static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endpoint *from)
+{
+	int node = lb_conf_node_by_addr(l->params.conf, &from->addr);
+	enum peer_drop drop;
+
+	/* Who is asked before what: a stranger costs no HMAC. */
+	if (node < 0 || (size_t)node == l->params.own_node)
+		return PEER_DROP_SOURCE;
+	drop = peer_msg_decode(l->buf, len, l->params.key, l->params.key_len, &l->in);
+	if (drop != PEER_OK)
+		return drop;
+	/* The source address of an unauthenticated or mistaken sender proves nothing; the name is signed. */
+	if (strcmp(l->in.node, l->params.conf->nodes[node].name) != 0)
+		return PEER_DROP_SOURCE;
+	drop = accept_message(l, node, &l->in);
+	if (drop != PEER_OK)
+		return drop;
+
+	struct peer_facts *facts = &l->peers[node].facts;
+	bool changed = matters(facts, &l->in);
+	facts->proven = facts->heard = true;
+	facts->heard_at = clock_now();
+	facts->hears_us = hears_us(l, &l->peers[node].session);
+	facts->last = l->in;
+	if (changed)
+		l->params.hooks.changed(l->params.hooks.ctx, (size_t)node);
+	if (l->in.kind != PEER_HEARTBEAT)
+		l->params.hooks.asked(l->params.hooks.ctx, (size_t)node, &facts->last);
+	return PEER_OK;
+}
+
+static void note_drop(struct peer_link *l, enum peer_drop drop, const struct lb_endpoint *from)
+{
+	char text[LB_ENDPOINT_TEXT];
+
+	l->counters.dropped[drop]++;
+	/* A nonce that is being proven is the ordinary start of a link. */
+	if (drop != PEER_DROP_REPLAY && ratelimit_ok(&l->log, clock_now()))
+		lb_warning("peer message dropped from=%s reason=%s", lb_endpoint_text(from, text),
+			   peer_drop_name(drop));
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct peer_link *l = w->data;
+	struct lb_endpoint from;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < DATAGRAMS_PER_WAKE; i++) {
+		int len = udp_sock_receive(l->fd, l->buf, sizeof(l->buf), &from);
+		if (len == 0)
+			return;
+		if (len < 0)
+			continue;
+		l->counters.received++;
+		enum peer_drop drop = take(l, (size_t)len, &from);
+		if (drop != PEER_OK)
+			note_drop(l, drop, &from);
+	}
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct peer_link *l = w->data;
+	lb_time now = clock_now();
+
+	(void)loop;
+	(void)revents;
+	for (size_t i = 0; i < l->params.conf->node_count; i++) {
+		struct peer_facts *facts = &l->peers[i].facts;
+		if (!facts->heard)
+			continue;
+		facts->hears_us = hears_us(l, &l->peers[i].session);
+		if (now - facts->heard_at <= heard_window(l))
+			continue;
+		facts->heard = facts->hears_us = false;
+		l->params.hooks.changed(l->params.hooks.ctx, i);
+	}
+	peer_link_tell(l);
+}
+
+/* ---- life ---- */
+
+static bool draw_nonces(struct peer_link *l, struct lb_err *err)
+{
+	for (size_t i = 0; i < LB_NODES_MAX; i++) {
+		uint64_t *nonce = &l->peers[i].session.own_nonce;
+		while (*nonce == 0)
+			if (getrandom(nonce, sizeof(*nonce), 0) != sizeof(*nonce))
+				return lb_err_set(err, "the system has no random numbers");
+	}
+	return true;
+}
+
+struct peer_link *peer_link_new(const struct peer_link_params *params, struct lb_err *err)
+{
+	struct peer_link *l = calloc(1, sizeof(*l));
+	struct lb_endpoint local = {
+	    .addr = params->conf->nodes[params->own_node].address,
+	    .port = params->conf->peer_port,
+	};
+
+	if (!l) {
+		lb_err_set(err, "out of memory");
+		return NULL;
+	}
+	l->params = *params;
+	l->log = (struct ratelimit)RATELIMIT_INIT(5, LB_SEC(10));
+	ev_init(&l->timer, on_timer);
+	ev_init(&l->io, on_readable);
+	l->timer.data = l->io.data = l;
+	l->fd = udp_sock_open(&local, err);
+	if (l->fd < 0 || !draw_nonces(l, err)) {
+		peer_link_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void peer_link_start(struct peer_link *l)
+{
+	double every = lb_duration_seconds(interval(l));
+
+	ev_io_set(&l->io, l->fd, EV_READ);
+	ev_io_start(l->params.loop, &l->io);
+	ev_timer_set(&l->timer, every, every);
+	ev_timer_start(l->params.loop, &l->timer);
+	peer_link_tell(l);
+}
+
+void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf)
+{
+	l->params.conf = conf;
+	ev_timer_stop(l->params.loop, &l->timer);
+	ev_timer_set(&l->timer, lb_duration_seconds(interval(l)), lb_duration_seconds(interval(l)));
+	ev_timer_start(l->params.loop, &l->timer);
+	peer_link_tell(l);
+}
+
+void peer_link_free(struct peer_link *l)
+{
+	if (!l)
+		return;
+	ev_io_stop(l->params.loop, &l->io);
+	ev_timer_stop(l->params.loop, &l->timer);
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l);
+}
+
+const struct peer_facts *peer_link_facts(const struct peer_link *l, size_t node)
+{
+	return &l->peers[node].facts;
+}
+
+const struct peer_link_counters *peer_link_count(const struct peer_link *l)
+{
+	return &l->counters;
+}

@@ -1,0 +1,66 @@
+/*
+ * The link between lbd nodes: small authenticated datagrams in both directions, at each interval and at once when
+ * something changed. A node that does not speak it (Keepalived) only lacks its features. Keeper's thread only.
+ */
+#ifndef KEEPER_PEER_LINK_H
+#define KEEPER_PEER_LINK_H
+
+#include <ev.h>
+
+#include <lb/conf.h>
+#include <lb/err.h>
+#include <lb/peer_msg.h>
+
+struct peer_link;
+
+/* What is known of one node by its own word. */
+struct peer_facts {
+	bool proven;	      /* it has spoken, freshly, at least once */
+	bool heard;	      /* it spoke within the last 3 intervals (at least 1 s) */
+	bool hears_us;	      /* and has lately heard us */
+	lb_time heard_at;     /* receive time of its last datagram; 0 never */
+	struct peer_msg last; /* valid once proven */
+};
+
+struct peer_link_hooks {
+	/* Fill in what this node says of itself (state, can_serve, priority, servers …); the link adds the rest. */
+	void (*fill)(void *ctx, struct peer_msg *msg);
+	/* A fresh message other than a heartbeat came from that node. */
+	void (*asked)(void *ctx, size_t node, const struct peer_msg *msg);
+	/* Facts of that node changed in a way that may matter: role, can serve, servers, heard. */
+	void (*changed)(void *ctx, size_t node);
+	/* The process on that node is another one than before. */
+	void (*restarted)(void *ctx, size_t node);
+	void *ctx;
+};
+
+struct peer_link_params {
+	struct ev_loop *loop;
+	const struct lb_conf *conf; /* borrowed until replaced or freed */
+	size_t own_node;
+	const uint8_t *key; /* borrowed as long; NULL: unauthenticated */
+	size_t key_len;
+	struct peer_link_hooks hooks;
+};
+
+/* Bind the socket. NULL with a sentence. */
+struct peer_link *peer_link_new(const struct peer_link_params *params, struct lb_err *err);
+void peer_link_start(struct peer_link *l);
+void peer_link_free(struct peer_link *l);
+/* The same nodes in a new configuration; the interval may differ. */
+void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf);
+
+/* Tell every node now, instead of at the next interval. */
+void peer_link_tell(struct peer_link *l);
+/* Send one message to a node; text is for PEER_REFUSE, NULL otherwise. */
+void peer_link_send(struct peer_link *l, size_t node, enum peer_msg_kind kind, uint64_t handover, const char *text);
+
+/* Facts of a node (for the own node: nothing was ever heard). Valid until the next call into the loop. */
+const struct peer_facts *peer_link_facts(const struct peer_link *l, size_t node);
+
+struct peer_link_counters {
+	uint64_t received, dropped[PEER_DROP_COUNT_];
+};
+const struct peer_link_counters *peer_link_count(const struct peer_link *l);
+
+#endif
