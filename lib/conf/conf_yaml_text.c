@@ -12,9 +12,10 @@ static void read_text(struct conf_yaml_reader *r, const struct conf_yaml_key *ke
 		      void *object)
 {
 	const struct conf_yaml_text *of = key->of.text;
-	const char *text = unset_word(of, value) ? "" : value->text;
+	bool unset = unset_word(of, value);
+	const char *text = unset ? "" : value->text;
 
-	if (value->kind != CONF_DOC_SCALAR || (text == value->text && !of->good(text))) {
+	if (value->kind != CONF_DOC_SCALAR || (!unset && !of->good(text))) {
 		conf_yaml_refuse(r, key, value, "%s%s%s", of->expected, of->unset ? ", or " : "",
 				 !of->unset	? ""
 				 : of->unset[0] ? of->unset
