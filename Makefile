@@ -85,7 +85,11 @@ $(B)/tests/unit/test_lbctl_%: $(B)/tests/unit/test_lbctl_%.o $(filter-out %/main
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LBCTL_LIBS) -lcheck -lsubunit -lrt -lm
 # The worker's tests drive its thread without the control thread.
-$(B)/tests/unit/test_mailbox $(B)/tests/unit/test_worker: $(B)/%: $(B)/%.o $(WORKER_OBJ) $(B)/libsys.a $(B)/liblb.a
+$(B)/tests/unit/test_worker_%: $(B)/tests/unit/test_worker_%.o $(B)/tests/unit/worker_rig.o $(WORKER_OBJ) \
+		$(B)/libsys.a $(B)/liblb.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+$(B)/tests/unit/test_mailbox: $(B)/tests/unit/test_mailbox.o $(WORKER_OBJ) $(B)/libsys.a $(B)/liblb.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(B)/libsys.a $(B)/liblb.a

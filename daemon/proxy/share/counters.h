@@ -57,6 +57,12 @@ static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
 }
 
+/* As counter_add for a counter that only this thread writes: no locked instruction. */
+static inline void counter_add_own(_Atomic uint64_t *c, uint64_t n)
+{
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
 /* One less in a slot's sessions; what this thread did to the block before is visible to who then finds it idle. */
 static inline void counter_leave(_Atomic uint64_t *sessions)
 {

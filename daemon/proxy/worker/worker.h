@@ -11,6 +11,7 @@
 #include <lb/err.h>
 
 #include "daemon/proxy/share/mailbox.h"
+#include "daemon/proxy/share/source_table.h"
 
 struct worker;
 
@@ -18,6 +19,8 @@ struct worker_params {
 	uint32_t index;
 	struct mailbox *control;      /* where reports go */
 	_Atomic uint64_t *tick;
+	/* Connections of each client address over all workers; outlives them. NULL: each worker counts for itself. */
+	struct source_table *sources;
 	_Atomic int64_t *stall_max;   /* longest gap between two loop rounds beyond the tick interval, ns; written here */
 };
 

@@ -1,0 +1,266 @@
+#include "daemon/proxy/worker/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+#include "daemon/proxy/worker/session.h"
+#include "daemon/proxy/worker/thread.h"
+
+/* Connections accepted in one wake, so that sessions get their turn during a storm. */
+#define ACCEPT_BUDGET 64
+#define PAUSE_SECONDS 0.1
+/* More than any backlog. */
+#define DRAIN_MAX 65536
+
+static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents);
+
+static int open_reserve(void)
+{
+	return open("/", O_PATH | O_CLOEXEC);
+}
+
+void listener_set_init(struct worker *w)
+{
+	struct listener_set *set = &w->listeners;
+
+	lb_list_init(&set->list);
+	ev_timer_init(&set->resume, on_resume, PAUSE_SECONDS, 0.);
+	set->resume.data = w;
+	set->log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(1));
+	set->reserve = open_reserve();
+}
+
+static void resume(struct worker *w)
+{
+	struct listener_set *set = &w->listeners;
+
+	set->paused = set->full = false;
+	ev_timer_stop(w->loop, &set->resume);
+	lb_list_foreach (node, &set->list)
+		ev_io_start(w->loop, &lb_container_of(node, struct listener, node)->io);
+}
+
+/* Go on only when the reserve can be had again; otherwise the next client would fail at once. */
+static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct worker *w = timer->data;
+	struct listener_set *set = &w->listeners;
+
+	(void)revents;
+	if (set->reserve < 0)
+		set->reserve = open_reserve();
+	if (set->reserve >= 0 && w->sessions.count < w->sessions.max) {
+		resume(w);
+		return;
+	}
+	ev_timer_set(timer, PAUSE_SECONDS, 0.);
+	ev_timer_start(loop, timer);
+}
+
+void listener_pause(struct worker *w, bool full, const char *why)
+{
+	struct listener_set *set = &w->listeners;
+
+	/* The control thread, too, needs descriptors: for a check, for who asks what is wrong. */
+	if (!full && set->reserve >= 0) {
+		close(set->reserve);
+		set->reserve = -1;
+	}
+	if (ratelimit_ok(&set->log, w->now))
+		lb_warning("worker=%u sessions=%u accepting pauses: %s", w->params.index, w->sessions.count, why);
+	if (set->paused)
+		return;
+	set->paused = true;
+	set->full = full;
+	lb_list_foreach (node, &set->list)
+		ev_io_stop(w->loop, &lb_container_of(node, struct listener, node)->io);
+	ev_timer_set(&set->resume, PAUSE_SECONDS, 0.);
+	ev_timer_start(w->loop, &set->resume);
+}
+
+void listener_room(struct worker *w)
+{
+	if (w->listeners.full && w->sessions.count < w->sessions.max)
+		resume(w);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* Errors that belong to one connection that is not there any more (accept(2)): the next one may be fine. */
+static bool is_of_one_connection(int error)
+{
+	static const int list[] = {ECONNABORTED, EINTR,	 EPROTO,       ENETDOWN,    ENOPROTOOPT,
+				   EHOSTDOWN,	 ENONET, EHOSTUNREACH, ENETUNREACH, EPERM};
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (list[i] == error)
+			return true;
+	return false;
+}
+
+/* One connection; false when there is none now. */
+static bool accept_one(struct listener *l)
+{
+	struct worker *w = l->worker;
+	struct lb_endpoint client;
+	struct session_origin origin = {.service = l->service, .local = l->endpoint, .on_vip = l->on_vip};
+	int fd = tcp_sock_accept(l->io.fd, &client);
+
+	if (fd < 0) {
+		if (errno == EAGAIN)
+			l->fresh = false;
+		else if (is_of_one_connection(errno))
+			return true;
+		else
+			listener_pause(w, false, is_shortage(errno) ? "out of descriptors or memory" : "accept fails");
+		return false;
+	}
+	if (l->fresh)
+		tcp_sock_set_options(fd, &l->service->tcp);
+	if (l->wildcard && !tcp_sock_local(fd, &origin.local)) {
+		close(fd);
+		return true;
+	}
+	session_start(w, &origin, fd, &client);
+	return true;
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct listener *l = io->data;
+	struct worker *w = l->worker;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < ACCEPT_BUDGET && !w->listeners.paused; i++) {
+		if (w->sessions.count >= w->sessions.max) {
+			listener_pause(w, true, "max_connections reached");
+			return;
+		}
+		if (!accept_one(l))
+			return;
+	}
+}
+
+/* Make room for a descriptor in the table by number. */
+static bool cover(struct listener_set *set, int fd)
+{
+	size_t size = (size_t)fd + 1;
+
+	if (size <= set->by_fd_size)
+		return true;
+	struct listener **grown = reallocarray(set->by_fd, size, sizeof(struct listener *));
+	if (grown == NULL)
+		return false;
+	for (size_t i = set->by_fd_size; i < size; i++)
+		grown[i] = NULL;
+	set->by_fd = grown;
+	set->by_fd_size = size;
+	return true;
+}
+
+struct listener *listener_prepare(struct worker *w, const struct pool_listener *from)
+{
+	struct listener_set *set = &w->listeners;
+	struct listener *l;
+
+	if (!cover(set, from->fd))
+		return NULL;
+	l = set->by_fd[from->fd];
+	if (l == NULL) {
+		l = calloc(1, sizeof(*l));
+		if (l == NULL)
+			return NULL;
+		l->worker = w;
+		l->fresh = true;
+		ev_io_init(&l->io, on_acceptable, from->fd, EV_READ);
+		l->io.data = l;
+		set->by_fd[from->fd] = l;
+		lb_list_add_tail(&set->list, &l->node);
+	}
+	l->listed = true;
+	return l;
+}
+
+static bool same_options(const struct tcp_sock_options *a, const struct tcp_sock_options *b)
+{
+	return a->keepalive_idle == b->keepalive_idle && a->keepalive_interval == b->keepalive_interval &&
+	       a->keepalive_count == b->keepalive_count && a->user_timeout == b->user_timeout;
+}
+
+void listener_commit(struct listener *l, const struct pool_listener *from, struct worker_service *service)
+{
+	static const uint8_t any[sizeof(l->endpoint.addr.bytes)];
+	struct worker *w = l->worker;
+	bool first = l->service == NULL;
+
+	l->endpoint = from->endpoint;
+	l->wildcard = memcmp(l->endpoint.addr.bytes, any, sizeof(any)) == 0;
+	l->on_vip = from->on_vip;
+	l->service = service;
+	l->listed = false;
+	/* Accepted sockets inherit these, which saves as many calls for each connection. */
+	if (first || !same_options(&l->applied, &service->tcp))
+		tcp_sock_set_options(from->fd, &service->tcp);
+	l->applied = service->tcp;
+	if (!w->listeners.paused)
+		ev_io_start(w->loop, &l->io);
+}
+
+/* Take the record out of both lists. */
+static void forget(struct listener *l)
+{
+	l->worker->listeners.by_fd[l->io.fd] = NULL;
+	lb_list_del(&l->node);
+	free(l);
+}
+
+static void close_listener(struct listener *l)
+{
+	ev_io_stop(l->worker->loop, &l->io);
+	close(l->io.fd);
+	forget(l);
+}
+
+void listener_drop_unlisted(struct worker *w)
+{
+	lb_list_foreach (node, &w->listeners.list) {
+		struct listener *l = lb_container_of(node, struct listener, node);
+
+		if (l->listed)
+			continue;
+		for (int i = 0; i < DRAIN_MAX && w->sessions.count < w->sessions.max; i++)
+			if (!accept_one(l))
+				break;
+		close_listener(l);
+	}
+}
+
+void listener_rollback(struct worker *w)
+{
+	lb_list_foreach (node, &w->listeners.list) {
+		struct listener *l = lb_container_of(node, struct listener, node);
+
+		l->listed = false;
+		if (l->service == NULL)
+			forget(l);
+	}
+}
+
+void listener_set_close(struct worker *w)
+{
+	lb_list_foreach (node, &w->listeners.list)
+		close_listener(lb_container_of(node, struct listener, node));
+	ev_timer_stop(w->loop, &w->listeners.resume);
+	if (w->listeners.reserve >= 0)
+		close(w->listeners.reserve);
+	free(w->listeners.by_fd);
+}

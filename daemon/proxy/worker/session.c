@@ -1,0 +1,268 @@
+#include "daemon/proxy/worker/session.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/proxy/worker/connect.h"
+#include "daemon/proxy/worker/relay.h"
+
+/* Sessions shorter than this never pay for the keepalive options towards the server. */
+#define OPTIONS_AFTER LB_SEC(1)
+
+/* --- accept --- */
+
+static bool is_in(const struct lb_cidr *list, size_t count, const struct lb_addr *client)
+{
+	for (size_t i = 0; i < count; i++)
+		if (lb_cidr_contains(&list[i], client))
+			return true;
+	return false;
+}
+
+/* May this client be served at all? FLOW_END_NONE when it may. */
+static enum flow_end judge(const struct worker_service *service, const struct lb_addr *client)
+{
+	const struct lb_conf_service *conf = service->conf;
+
+	if (is_in(conf->deny, conf->deny_count, client) ||
+	    (conf->allow_count > 0 && !is_in(conf->allow, conf->allow_count, client)))
+		return FLOW_END_REFUSED;
+	if (conf->max_connections > 0 && pool_service_sessions(service) >= conf->max_connections)
+		return FLOW_END_LIMIT;
+	return FLOW_END_NONE;
+}
+
+/* Turned away before it became a session. */
+static void refuse(struct worker *w, struct worker_service *service, int fd, const struct lb_endpoint *client,
+		   enum flow_end why)
+{
+	struct session_log_entry entry = {.client = client, .service = service->block->name, .end = why};
+
+	tcp_sock_reset(fd);
+	counter_add_own(&service->slot->refused, 1);
+	session_log_write(&w->log, &entry, w->now);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int revents);
+
+static void init_side(struct session *s, enum flow_side side, int fd)
+{
+	ev_io *io = &s->side[side].io;
+
+	ev_io_init(io, on_io, fd, EV_NONE);
+	io->data = s;
+}
+
+void session_start(struct worker *w, const struct session_origin *origin, int fd, const struct lb_endpoint *client)
+{
+	const struct lb_conf_service *conf = origin->service->conf;
+	enum flow_end why = judge(origin->service, &client->addr);
+	struct session *s;
+
+	if (why != FLOW_END_NONE) {
+		refuse(w, origin->service, fd, client, why);
+		return;
+	}
+	s = session_set_take(w);
+	if (s == NULL) {
+		refuse(w, origin->service, fd, client, FLOW_END_RESOURCE);
+		return;
+	}
+	s->service = origin->service;
+	s->local = origin->local;
+	s->on_vip = origin->on_vip;
+	s->client = *client;
+	s->started = w->now;
+	/* Bytes held for a side stop the reader at once: there is never more than one read's worth. */
+	s->limits =
+	    (struct flow_limits){.buffer_max = 1, .idle_timeout = conf->idle_timeout, .fin_timeout = conf->fin_timeout};
+	wheel_entry_init(&s->timer);
+	init_side(s, FLOW_CLIENT, fd);
+	init_side(s, FLOW_SERVER, -1);
+	flow_init(&s->flow, w->now);
+	pool_service_enter(s->service);
+	session_admitted(s);
+}
+
+/* --- choose --- */
+
+/* One more connection of this client, if it may have one. */
+static bool count_source(struct session *s)
+{
+	uint32_t max = s->service->conf->max_connections_per_source;
+
+	if (max == 0)
+		return true;
+	s->source_key = source_table_key(s->service->block, &s->client.addr);
+	switch (source_table_enter(s->worker->sources, s->source_key, max)) {
+	case SOURCE_ENTERED:
+		s->source_counted = true;
+		return true;
+	case SOURCE_UNCOUNTED:
+		return true;
+	case SOURCE_OVER:
+		break;
+	}
+	return false;
+}
+
+void session_admitted(struct session *s)
+{
+	if (!count_source(s)) {
+		counter_add_own(&s->service->slot->refused, 1);
+		session_end(s, FLOW_END_LIMIT);
+		return;
+	}
+	counter_add_own(&s->service->slot->sessions_total, 1);
+	connect_start(s);
+}
+
+/* --- relay --- */
+
+void session_connected(struct session *s, struct worker_server *server, int fd, bool readable)
+{
+	struct worker *w = s->worker;
+
+	s->server = server;
+	init_side(s, FLOW_SERVER, fd);
+	counter_add_own(&server->slot->sessions_total, 1);
+	if (!session_event(s, FLOW_CONNECTED, FLOW_SERVER, 0))
+		return;
+	wheel_need(&w->wheel, &s->timer, w->now + OPTIONS_AFTER);
+	/* The client has mostly spoken by now. */
+	if (!relay_read(s, FLOW_CLIENT))
+		return;
+	if (readable && !relay_read(s, FLOW_SERVER))
+		return;
+	session_update_interest(s);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct session *s = io->data;
+	enum flow_side side = io == &s->side[FLOW_CLIENT].io ? FLOW_CLIENT : FLOW_SERVER;
+
+	(void)loop;
+	if ((revents & EV_WRITE) != 0 && !relay_write(s, side))
+		return;
+	if ((revents & EV_READ) != 0 && !relay_read(s, side))
+		return;
+	session_update_interest(s);
+}
+
+static void update_side(struct session *s, enum flow_side side)
+{
+	ev_io *io = &s->side[side].io;
+	int wanted = (flow_wants_read(&s->flow, &s->limits, side) ? EV_READ : 0) |
+		     (flow_wants_write(&s->flow, side) ? EV_WRITE : 0);
+
+	if (io->fd < 0 || (wanted == io->events && (wanted == 0 || ev_is_active(io))))
+		return;
+	ev_io_stop(s->worker->loop, io);
+	ev_io_modify(io, wanted);
+	if (wanted != 0)
+		ev_io_start(s->worker->loop, io);
+}
+
+void session_update_interest(struct session *s)
+{
+	update_side(s, FLOW_CLIENT);
+	update_side(s, FLOW_SERVER);
+	wheel_need(&s->worker->wheel, &s->timer, flow_deadline(&s->flow, &s->limits));
+}
+
+void session_on_timer(struct session *s)
+{
+	if (s->server != NULL && !s->options_set) {
+		tcp_sock_set_options(s->side[FLOW_SERVER].io.fd, &s->service->tcp);
+		s->options_set = true;
+	}
+	if (flow_deadline(&s->flow, &s->limits) <= s->worker->now && !session_event(s, FLOW_TIMER, FLOW_CLIENT, 0))
+		return;
+	session_update_interest(s);
+}
+
+/* --- half-close, end --- */
+
+static void close_side(struct session *s, enum flow_side side, bool reset)
+{
+	ev_io *io = &s->side[side].io;
+
+	ev_io_stop(s->worker->loop, io);
+	if (io->fd < 0)
+		return;
+	if (reset)
+		tcp_sock_reset(io->fd);
+	else
+		close(io->fd);
+	io->fd = -1;
+}
+
+static void write_log(struct session *s)
+{
+	struct session_log_entry entry = {
+	    .id = s->id,
+	    .client = &s->client,
+	    .service = s->service->block->name,
+	    .server = s->server != NULL ? s->server->block->name : NULL,
+	    .connect_time = s->connect_time,
+	    .duration = s->worker->now - s->started,
+	    .bytes_in = s->flow.half[FLOW_CLIENT].bytes,
+	    .bytes_out = s->flow.half[FLOW_SERVER].bytes,
+	    .end = s->flow.end,
+	};
+
+	session_log_write(&s->worker->log, &entry, s->worker->now);
+}
+
+/* Give back everything in the reverse order of taking it. */
+static void release(struct session *s, const bool reset[2])
+{
+	struct worker *w = s->worker;
+
+	connect_cancel(s);
+	relay_release(s);
+	close_side(s, FLOW_SERVER, reset[FLOW_SERVER]);
+	close_side(s, FLOW_CLIENT, reset[FLOW_CLIENT]);
+	wheel_remove(&s->timer);
+	write_log(s);
+	if (s->server == NULL && s->flow.end != FLOW_END_LIMIT)
+		counter_add_own(&s->service->slot->failed, 1);
+	if (s->source_counted)
+		source_table_leave(w->sources, s->source_key);
+	if (s->server != NULL)
+		pool_leave(s->server);
+	pool_service_leave(s->service);
+	session_set_give(w, s);
+	listener_room(w);
+}
+
+/* One step of the flow; false when it ended and the session is gone. */
+static bool step(struct session *s, const struct flow_event *event)
+{
+	struct flow_todo todo = {0};
+
+	flow_step(&s->flow, &s->limits, event, &todo);
+	if (todo.ended) {
+		release(s, todo.reset);
+		return false;
+	}
+	for (int side = 0; side < 2; side++)
+		if (todo.shutdown[side])
+			shutdown(s->side[side].io.fd, SHUT_WR);
+	return true;
+}
+
+bool session_event(struct session *s, enum flow_event_kind kind, enum flow_side side, size_t n)
+{
+	struct flow_event event = {.kind = kind, .side = side, .n = n, .now = s->worker->now};
+
+	return step(s, &event);
+}
+
+void session_end(struct session *s, enum flow_end reason)
+{
+	struct flow_event event = {.kind = FLOW_FAIL, .end = reason, .now = s->worker->now};
+
+	step(s, &event);
+}

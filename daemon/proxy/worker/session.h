@@ -1,0 +1,72 @@
+/*
+ * One client connection and the server connection it is relayed to: a flow, two sockets, what is still to be written.
+ * session.c is its life in order; connect.c finds a server, relay.c moves bytes.
+ */
+#ifndef WORKER_SESSION_H
+#define WORKER_SESSION_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include <lb/flow.h>
+#include <lb/list.h>
+
+#include "daemon/proxy/worker/thread.h"
+
+/* A socket of a session, and the bytes read from it that the other side has not taken. */
+struct session_side {
+	ev_io io; /* io.fd -1: not connected */
+	struct buffer *held;
+	struct splice_pipe *pipe;
+	uint8_t full_reads, short_reads; /* in a row; they decide between copy and splice */
+	bool wide;			 /* the last reads were full: use the whole scratch buffer */
+	bool splicing, no_splice;
+};
+
+struct session {
+	struct lb_list node; /* worker->sessions.list */
+	struct wheel_entry timer;
+	struct worker *worker;
+	struct worker_service *service;
+	struct worker_server *server;  /* NULL until one is connected */
+	struct connecting *connecting; /* NULL unless attempts are under way */
+	struct flow flow;
+	struct flow_limits limits;
+	struct session_side side[2];
+	struct lb_endpoint client, local;
+	uint64_t id, source_key;
+	lb_time started;
+	lb_duration connect_time;
+	bool on_vip, source_counted, options_set;
+	bool farewell; /* a side takes no more bytes, its last ones are being read */
+};
+
+/* Where a connection was accepted. */
+struct session_origin {
+	struct worker_service *service;
+	struct lb_endpoint local;
+	bool on_vip;
+};
+
+/*
+ * A client was accepted: judge it, make a session, begin to connect. Takes the descriptor whatever happens; the session
+ * may have ended before this returns.
+ */
+void session_start(struct worker *w, const struct session_origin *origin, int fd, const struct lb_endpoint *client);
+
+/* The client is who it says: count it, choose a server. For connections that began with a PROXY header. */
+void session_admitted(struct session *s);
+/* A server is connected on fd (entered, see pool_choose): relay. readable: it has sent something already. */
+void session_connected(struct session *s, struct worker_server *server, int fd, bool readable);
+
+/* Tell the flow what happened and do what it answers. False when the session has ended: do not touch it again. */
+bool session_event(struct session *s, enum flow_event_kind kind, enum flow_side side, size_t n);
+/* End now; the reason reaches log and counters. The session is gone. */
+void session_end(struct session *s, enum flow_end reason);
+
+/* The only place that decides which events of the sockets and which deadline are waited for. */
+void session_update_interest(struct session *s);
+/* The wheel has come round to the session. */
+void session_on_timer(struct session *s);
+
+#endif

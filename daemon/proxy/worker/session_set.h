@@ -1,0 +1,39 @@
+/*
+ * All sessions of a worker: memory for new ones, orders that concern many, lists for people.
+ */
+#ifndef WORKER_SESSION_SET_H
+#define WORKER_SESSION_SET_H
+
+#include <stdint.h>
+
+#include <lb/list.h>
+
+#include "daemon/proxy/share/message.h"
+
+struct worker;
+struct session;
+struct connecting;
+
+struct session_set {
+	struct lb_list list;
+	uint32_t count, max;
+	uint64_t last_id;
+	struct lb_list spare; /* freed sessions that wait to be used again */
+	uint32_t spare_count;
+	struct connecting *spare_connecting;
+};
+
+void session_set_init(struct session_set *set);
+/* Every session has ended: free the memory that was kept. */
+void session_set_free(struct session_set *set);
+
+/* Zeroed memory in the list with an id of its own; NULL when memory is short. */
+struct session *session_set_take(struct worker *w);
+void session_set_give(struct worker *w, struct session *s);
+
+/* End the sessions that an order names; returns how many. */
+uint32_t session_set_end(struct worker *w, const struct message *order);
+/* Fill an answer (count, sessions) with a picture of every session. */
+void session_set_describe(struct worker *w, struct message *answer);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * What the modules of one worker thread share: its loop, clock, pools and lists. Everything here is touched by that
+ * thread only.
+ */
+#ifndef WORKER_THREAD_H
+#define WORKER_THREAD_H
+
+#include <ev.h>
+#include <pthread.h>
+
+#include "daemon/proxy/share/source_table.h"
+#include "daemon/proxy/worker/buffer_pool.h"
+#include "daemon/proxy/worker/listener.h"
+#include "daemon/proxy/worker/pool.h"
+#include "daemon/proxy/worker/session_log.h"
+#include "daemon/proxy/worker/session_set.h"
+#include "daemon/proxy/worker/splice_pool.h"
+#include "daemon/proxy/worker/wheel.h"
+#include "daemon/proxy/worker/worker.h"
+
+/* One recv; what a direction moves at a time once it is busy. */
+#define WORKER_SCRATCH (64 * 1024)
+
+struct worker {
+	struct worker_params params;
+	pthread_t thread;
+	struct ev_loop *loop;
+	struct mailbox *box;
+	ev_check round;
+	ev_timer tick;
+	lb_time now; /* clock at the start of this loop round */
+	lb_time ticked_at;
+	bool stopped; /* nothing new is taken on */
+	struct pool pool;
+	struct listener_set listeners;
+	struct session_set sessions;
+	struct session_log log;
+	struct wheel wheel;
+	struct buffer_pool buffers;
+	struct splice_pool pipes;
+	struct source_table *sources, *own_sources; /* own: when none was given to share */
+	uint8_t *scratch;			    /* WORKER_SCRATCH bytes, for the time of one callback */
+};
+
+#endif

@@ -1,0 +1,56 @@
+#include "daemon/proxy/worker/wheel.h"
+
+void wheel_init(struct wheel *wheel, lb_time now)
+{
+	wheel->started = now;
+	wheel->at = 0;
+	for (int i = 0; i < WHEEL_SLOTS; i++)
+		lb_list_init(&wheel->slot[i]);
+}
+
+void wheel_entry_init(struct wheel_entry *e)
+{
+	lb_list_init(&e->node);
+	e->due = INT64_MAX;
+}
+
+void wheel_need(struct wheel *wheel, struct wheel_entry *e, lb_time deadline)
+{
+	int64_t due, last = wheel->at + WHEEL_SLOTS - 1;
+
+	if (deadline == LB_TIME_NEVER)
+		return;
+	due = (deadline - wheel->started) / WHEEL_TICK + 1;
+	if (due <= wheel->at)
+		due = wheel->at + 1;
+	else if (due > last)
+		due = last;
+	if (due >= e->due)
+		return;
+	lb_list_del(&e->node);
+	e->due = due;
+	lb_list_add_tail(&wheel->slot[due % WHEEL_SLOTS], &e->node);
+}
+
+void wheel_remove(struct wheel_entry *e)
+{
+	lb_list_del(&e->node);
+	e->due = INT64_MAX;
+}
+
+void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void *ctx)
+{
+	int64_t until = (now - wheel->started) / WHEEL_TICK;
+
+	while (wheel->at < until) {
+		struct lb_list *slot = &wheel->slot[++wheel->at % WHEEL_SLOTS];
+
+		/* What is added from here on goes to a later slot, so this one runs empty. */
+		while (!lb_list_empty(slot)) {
+			struct wheel_entry *e = lb_container_of(slot->next, struct wheel_entry, node);
+
+			wheel_remove(e);
+			on_due(ctx, e);
+		}
+	}
+}

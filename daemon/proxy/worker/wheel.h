@@ -1,0 +1,37 @@
+/*
+ * Coarse deadlines for very many objects: a ring of lists that the worker's tick walks. An entry is visited once, at
+ * or up to two ticks after its deadline, or early when the deadline lies beyond the ring: the owner looks again and
+ * adds it anew.
+ */
+#ifndef WORKER_WHEEL_H
+#define WORKER_WHEEL_H
+
+#include <lb/list.h>
+#include <lb/time.h>
+
+#define WHEEL_SLOTS 256
+#define WHEEL_TICK  LB_MSEC(50)
+
+struct wheel {
+	lb_time started;
+	int64_t at; /* ticks that were walked */
+	struct lb_list slot[WHEEL_SLOTS];
+};
+
+/* Zero-initialise the object, then wheel_entry_init. */
+struct wheel_entry {
+	struct lb_list node;
+	int64_t due; /* tick of the visit; INT64_MAX: none */
+};
+
+typedef void wheel_on_due(void *ctx, struct wheel_entry *e);
+
+void wheel_init(struct wheel *wheel, lb_time now);
+void wheel_entry_init(struct wheel_entry *e);
+/* Visit the entry at deadline or before, unless an earlier visit is already planned. */
+void wheel_need(struct wheel *wheel, struct wheel_entry *e, lb_time deadline);
+void wheel_remove(struct wheel_entry *e);
+/* Visit what is due; on_due may add, remove and free entries, also others. */
+void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void *ctx);
+
+#endif

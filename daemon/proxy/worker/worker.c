@@ -1,0 +1,282 @@
+/*
+ * A data-plane thread. It owns what struct worker holds, takes orders from its mailbox and reports to control's; it
+ * shares counters (relaxed atomics, a slot of its own) and the table of client addresses.
+ */
+#include "daemon/proxy/worker/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "daemon/proxy/worker/connect.h"
+#include "daemon/proxy/worker/session.h"
+#include "daemon/proxy/worker/thread.h"
+#include "daemon/sys/clock.h"
+
+/* Descriptors that are no session's: listeners, checks, the API, logs. */
+#define RESERVED_DESCRIPTORS 64
+/* Pipes of a worker at most; each is two descriptors and up to 256 kB of kernel memory while it is filled. */
+#define PIPES_MAX 64
+/* Client addresses counted at a time where no table is shared. */
+#define OWN_SOURCES 65536
+
+static uint32_t descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 10000000)
+		return 10000000;
+	return (uint32_t)limit.rlim_cur;
+}
+
+/* A quarter of the descriptors for pipes at the very most. */
+static uint32_t pipe_limit(void)
+{
+	uint32_t share = descriptor_limit() / 16;
+
+	return share < PIPES_MAX ? share : PIPES_MAX;
+}
+
+/* Sessions that the descriptors of this worker's share allow: two sockets each, and a third one while hedging. */
+static uint32_t session_limit(const struct worker *w, const struct pool_view *view)
+{
+	uint32_t workers = view->service_count > 0 ? view->services[0].block->workers : 1;
+	uint32_t all = descriptor_limit(), pipes = 2 * w->pipes.max * workers;
+
+	if (view->max_connections > 0)
+		return view->max_connections;
+	if (all <= RESERVED_DESCRIPTORS + pipes + 4 * workers)
+		return 2;
+	return (all - RESERVED_DESCRIPTORS - pipes) / workers / 2;
+}
+
+/* --- orders --- */
+
+static struct message *answer(const struct worker *w, enum message_kind kind, const struct message *to)
+{
+	struct message *m = message_new(kind);
+
+	m->worker = w->params.index;
+	m->token = to->token;
+	return m;
+}
+
+static void retire(struct worker *w, struct pool_view *view, const struct message *order)
+{
+	struct message *m;
+
+	if (view == NULL)
+		return;
+	m = answer(w, MESSAGE_VIEW_RETIRED, order);
+	m->view = view;
+	mailbox_post(w->params.control, m);
+}
+
+static void publish(struct worker *w, const struct message *order)
+{
+	struct pool_view *unused = w->stopped ? order->view : pool_publish(w, order->view);
+
+	if (unused != order->view) {
+		w->sessions.max = session_limit(w, order->view);
+		w->log.wanted = order->view->conf->log_connections;
+		listener_room(w);
+	}
+	retire(w, unused, order);
+}
+
+static void end_sessions(struct worker *w, const struct message *order)
+{
+	struct message *m = answer(w, MESSAGE_SESSIONS_ENDED, order);
+
+	m->count = session_set_end(w, order);
+	mailbox_post(w->params.control, m);
+}
+
+static void list_sessions(struct worker *w, const struct message *order)
+{
+	struct message *m = answer(w, MESSAGE_SESSION_LIST, order);
+
+	session_set_describe(w, m);
+	mailbox_post(w->params.control, m);
+}
+
+static void stop(struct worker *w, const struct message *order)
+{
+	struct message all = {.scope = END_ALL, .reason = FLOW_END_SHUTDOWN};
+
+	w->stopped = true;
+	listener_set_close(w);
+	session_set_end(w, &all);
+	retire(w, pool_close(w), order);
+	ev_break(w->loop, EVBREAK_ALL);
+}
+
+static void on_order(void *ctx, struct message *m)
+{
+	struct worker *w = ctx;
+
+	switch (m->kind) {
+	case MESSAGE_PUBLISH:
+		publish(w, m);
+		break;
+	case MESSAGE_END_SESSIONS:
+		end_sessions(w, m);
+		break;
+	case MESSAGE_LIST_SESSIONS:
+		list_sessions(w, m);
+		break;
+	case MESSAGE_STOP:
+		stop(w, m);
+		break;
+	default:
+		break;
+	}
+	message_free(m);
+}
+
+/* --- time --- */
+
+static void on_round(struct ev_loop *loop, ev_check *check, int revents)
+{
+	struct worker *w = check->data;
+
+	(void)loop;
+	(void)revents;
+	w->now = clock_now();
+}
+
+static void on_session_due(void *ctx, struct wheel_entry *e)
+{
+	(void)ctx;
+	session_on_timer(lb_container_of(e, struct session, timer));
+}
+
+/* Longer between two ticks than a tick means that a round took so long, or that the thread did not run. */
+static void measure_stall(struct worker *w)
+{
+	lb_duration late = w->now - w->ticked_at - WHEEL_TICK;
+
+	if (late > atomic_load_explicit(w->params.stall_max, memory_order_relaxed))
+		atomic_store_explicit(w->params.stall_max, late, memory_order_relaxed);
+	w->ticked_at = w->now;
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct worker *w = timer->data;
+
+	(void)loop;
+	(void)revents;
+	atomic_fetch_add_explicit(w->params.tick, 1, memory_order_relaxed);
+	measure_stall(w);
+	pool_refresh(w);
+	wheel_advance(&w->wheel, w->now, on_session_due, w);
+}
+
+/* --- the thread --- */
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+	struct message *last;
+
+	w->now = w->ticked_at = clock_now();
+	wheel_init(&w->wheel, w->now);
+	ev_now_update(w->loop);
+	ev_check_start(w->loop, &w->round);
+	ev_timer_start(w->loop, &w->tick);
+	ev_run(w->loop, 0);
+
+	ev_timer_stop(w->loop, &w->tick);
+	ev_check_stop(w->loop, &w->round);
+	connect_free_spare(w);
+	session_set_free(&w->sessions);
+	buffer_pool_free(&w->buffers);
+	splice_pool_free(&w->pipes);
+	last = message_new(MESSAGE_STOPPED);
+	last->worker = w->params.index;
+	mailbox_post(w->params.control, last);
+	return NULL;
+}
+
+/* Signals are the control thread's; SIGPIPE, too, has no meaning here. */
+static int start_thread(struct worker *w)
+{
+	sigset_t all, before;
+	char name[16];
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error == 0) {
+		snprintf(name, sizeof(name), "lbd-worker-%u", (unsigned)(w->params.index % 1000));
+		pthread_setname_np(w->thread, name);
+	}
+	return error;
+}
+
+static void free_worker(struct worker *w)
+{
+	mailbox_free(w->box);
+	if (w->loop != NULL)
+		ev_loop_destroy(w->loop);
+	source_table_free(w->own_sources);
+	free(w->scratch);
+	free(w);
+}
+
+struct worker *worker_start(const struct worker_params *params, struct lb_err *err)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int error = ENOMEM;
+
+	if (w == NULL)
+		goto fail;
+	w->params = *params;
+	w->now = clock_now();
+	w->scratch = malloc(WORKER_SCRATCH);
+	w->sources = params->sources;
+	if (w->sources == NULL)
+		w->sources = w->own_sources = source_table_new(OWN_SOURCES);
+	w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+	if (w->scratch == NULL || w->sources == NULL || w->loop == NULL)
+		goto fail;
+	w->box = mailbox_new(w->loop, on_order, w);
+	if (w->box == NULL)
+		goto fail;
+	ev_check_init(&w->round, on_round);
+	ev_set_priority(&w->round, EV_MAXPRI);
+	w->round.data = w;
+	ev_timer_init(&w->tick, on_tick, lb_duration_seconds(WHEEL_TICK), lb_duration_seconds(WHEEL_TICK));
+	w->tick.data = w;
+	splice_pool_init(&w->pipes, pipe_limit());
+	session_set_init(&w->sessions);
+	session_log_init(&w->log);
+	listener_set_init(w);
+	error = start_thread(w);
+	if (error == 0)
+		return w;
+	listener_set_close(w);
+
+fail:
+	lb_err_errno(err, error, "cannot start worker thread %u", (unsigned)params->index);
+	if (w != NULL)
+		free_worker(w);
+	return NULL;
+}
+
+struct mailbox *worker_mailbox(struct worker *w)
+{
+	return w->box;
+}
+
+void worker_join(struct worker *w)
+{
+	pthread_join(w->thread, NULL);
+	free_worker(w);
+}

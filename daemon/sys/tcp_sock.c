@@ -1,0 +1,112 @@
+#include "daemon/sys/tcp_sock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int tcp_sock_accept(int listener, struct lb_endpoint *peer)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	int fd = accept4(listener, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0 && !lb_endpoint_from_sockaddr((struct sockaddr *)&sa, len, peer))
+		*peer = (struct lb_endpoint){0};
+	return fd;
+}
+
+bool tcp_sock_local(int fd, struct lb_endpoint *local)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	       lb_endpoint_from_sockaddr((struct sockaddr *)&sa, len, local);
+}
+
+/* The port is chosen at connect, when the server is known, so that a source address serves 64k ports per server. */
+static bool bind_source(int fd, const struct lb_addr *source)
+{
+	struct lb_endpoint local = {.addr = *source};
+	struct sockaddr_storage sa;
+	socklen_t len = lb_endpoint_to_sockaddr(&local, &sa);
+	int on = 1;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) != 0)
+		return false;
+	if (bind(fd, (struct sockaddr *)&sa, len) == 0)
+		return true;
+	/* The address has just left: the connection may still be set up when it returns in time. */
+	if (errno != EADDRNOTAVAIL)
+		return false;
+	if (source->family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
+	else
+		setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&sa, len) == 0;
+}
+
+int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = lb_endpoint_to_sockaddr(server, &sa);
+	int fd = socket(server->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1, saved;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (source != NULL && source->family == server->addr.family && !bind_source(fd, source))
+		goto close_socket;
+	if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
+		return fd;
+
+close_socket:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int tcp_sock_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+}
+
+/* Whole seconds for the kernel, at least one. */
+static int seconds(lb_duration d)
+{
+	return d < LB_SEC(1) ? 1 : (int)(d / LB_SEC(1));
+}
+
+void tcp_sock_set_options(int fd, const struct tcp_sock_options *options)
+{
+	int on = 1, idle = seconds(options->keepalive_idle), interval = seconds(options->keepalive_interval);
+	int count = options->keepalive_count;
+	unsigned user_timeout = (unsigned)(options->user_timeout / LB_MSEC(1));
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (options->keepalive_idle > 0) {
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+		if (options->keepalive_interval > 0)
+			setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+		if (count > 0)
+			setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
+	if (user_timeout > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout));
+}
+
+void tcp_sock_reset(int fd)
+{
+	struct linger now = {.l_onoff = 1};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}

@@ -1,0 +1,45 @@
+/*
+ * The TCP sockets of the data path: accepting, connecting, options, resetting. Nothing here blocks.
+ */
+#ifndef SYS_TCP_SOCK_H
+#define SYS_TCP_SOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lb/addr.h>
+#include <lb/time.h>
+
+/* What finds out that the other end is gone; 0 leaves the kernel's default. */
+struct tcp_sock_options {
+	lb_duration keepalive_idle, keepalive_interval;
+	uint8_t keepalive_count;
+	lb_duration user_timeout;
+};
+
+/* Next connection of a listener, non-blocking and close-on-exec; -1 with errno set. */
+int tcp_sock_accept(int listener, struct lb_endpoint *peer);
+
+/* Where the client came to; false when the socket is not connected any more. */
+bool tcp_sock_local(int fd, struct lb_endpoint *local);
+
+/*
+ * Begin connecting to a server, TCP_NODELAY set. source is the local address to come from, even one that this host does
+ * not have at the moment; NULL or one of another family lets the kernel choose. Returns the descriptor of a connection
+ * under way, or -1 with errno set. The outcome is known when the socket gets writable: tcp_sock_error.
+ */
+int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source);
+
+/* Why the socket failed (an errno value), 0 when it did not. Reading clears it. */
+int tcp_sock_error(int fd);
+
+/*
+ * TCP_NODELAY, keepalive and TCP_USER_TIMEOUT. Sockets accepted later from a listener inherit what was set on it.
+ * A socket that is already dead is not an error.
+ */
+void tcp_sock_set_options(int fd, const struct tcp_sock_options *options);
+
+/* Close with RST, what was not sent yet is thrown away. */
+void tcp_sock_reset(int fd);
+
+#endif
