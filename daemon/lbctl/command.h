@@ -32,6 +32,7 @@ enum command_option {
 /* A parsed command line. Everything is borrowed from it. */
 struct command_call {
 	struct client *client;
+	const char *socket_path;
 	bool json, colour;
 	const struct command *command;
 	const char *arguments[3]; /* NULL behind the last */
@@ -86,7 +87,8 @@ void command_pause(lb_duration time);
 lb_time command_clock(void);
 
 /* The verbs. */
-command_run command_status, command_why, command_events, command_connections, command_metrics, command_version;
+command_run command_status, command_why, command_events, command_connections, command_doctor, command_metrics,
+    command_version;
 command_run command_drain, command_ready, command_maint, command_weight, command_kill;
 command_run command_failover, command_standby;
 command_run command_reload, command_check, command_diff, command_config, command_keygen;

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
 	if (!command_parse(&call, argc - at - 1, argv + at + 1, &err))
 		return usage_error(err.text);
 	curl_global_init(CURL_GLOBAL_NOTHING);
+	call.socket_path = options.socket;
 	call.client = client_new(options.socket);
 	code = call.client ? call.command->run(&call) : command_fail(COMMAND_REFUSED, "out of memory");
 	client_free(call.client);

@@ -1,0 +1,44 @@
+/*
+ * What `lbctl doctor` judges: facts in, findings out. Pure; the command gathers the facts.
+ */
+#ifndef LBCTL_DOCTOR_H
+#define LBCTL_DOCTOR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lb/text.h>
+
+enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_BAD };
+
+struct doctor;
+
+/* No finding yet; doctor_free. Ends the program when memory is short. */
+struct doctor *doctor_new(void);
+
+/* The daemon's own picture (GET /v1/status): role, peers both ways, VIP, lease, authentication, services. */
+void doctor_status(struct doctor *d, const json_t *status);
+
+/* The keeper's process; a member below 0 is not known and not judged. */
+struct doctor_process {
+	int64_t files;	      /* limit of open files */
+	int64_t capabilities; /* effective, as bits */
+};
+void doctor_process(struct doctor *d, const struct doctor_process *process);
+
+/* The kernel's settings; below 0 is not known and not judged. */
+struct doctor_kernel {
+	int64_t first_port, last_port; /* net.ipv4.ip_local_port_range */
+	int64_t backlog;	       /* net.core.somaxconn */
+};
+void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel);
+/* net.ipv4.conf.INTERFACE.arp_ignore of an interface with a VIP. */
+void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignore);
+
+/* The findings as a table; returns the worst. */
+enum doctor_level doctor_text(const struct doctor *d, bool colour, struct lb_text *out);
+
+void doctor_free(struct doctor *d);
+
+#endif

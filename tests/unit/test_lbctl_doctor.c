@@ -1,0 +1,109 @@
+/* What lbctl's doctor says of facts that are well and of facts that are not. */
+#include <check.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/lbctl/doctor.h"
+
+#define NEEDED (INT64_C(1) << CAP_NET_ADMIN | INT64_C(1) << CAP_NET_RAW | INT64_C(1) << CAP_NET_BIND_SERVICE)
+
+static enum doctor_level verdict(struct doctor *d, const char *sentence)
+{
+	struct lb_text out = {0};
+	enum doctor_level level = doctor_text(d, false, &out);
+
+	ck_assert_msg(strstr(lb_text_str(&out), sentence) != NULL, "no \"%s\" in\n%s", sentence, lb_text_str(&out));
+	lb_text_free(&out);
+	doctor_free(d);
+	return level;
+}
+
+/* A healthy backup whose peer is heard; one member of it or of the peer changed. */
+static struct doctor *of_status(const char *key, json_t *value, bool of_peer)
+{
+	json_t *peer = json_pack("{s:s,s:s,s:b,s:f,s:b,s:b}", "name", "k8s-lb-2", "role", "active", "heard", true,
+				 "heard_ms", 12.0, "hears_us", true, "can_serve", true);
+	json_t *status = json_pack("{s:s,s:s,s:b,s:b,s:n,s:[o]}", "role", "backup", "fence", "lease", "foreign_owner",
+				   false, "authenticated", true, "obstacle", "nodes", peer);
+	struct doctor *d = doctor_new();
+
+	if (key)
+		json_object_set_new(of_peer ? peer : status, key, value);
+	doctor_status(d, status);
+	json_decref(status);
+	return d;
+}
+
+START_TEST(healthy)
+{
+	ck_assert_int_eq(verdict(of_status(NULL, NULL, false), "heard 12 ms ago and hears this node"), DOCTOR_OK);
+}
+END_TEST
+
+START_TEST(daemon_is_not_well)
+{
+	ck_assert_int_eq(verdict(of_status("heard", json_false(), true), "peer k8s-lb-2   not heard"), DOCTOR_BAD);
+	ck_assert_int_eq(verdict(of_status("hears_us", json_false(), true), "does not hear this node"), DOCTOR_BAD);
+	ck_assert_int_eq(verdict(of_status("foreign_owner", json_true(), false), "somebody else answers"), DOCTOR_BAD);
+	ck_assert_int_eq(verdict(of_status("obstacle", json_string("link-down"), false), "backup: link-down"),
+			 DOCTOR_BAD);
+	ck_assert_int_eq(verdict(of_status("fence", json_string("address"), false), "only the lifetime"),
+			 DOCTOR_WARNING);
+	ck_assert_int_eq(verdict(of_status("authenticated", json_false(), false), "key_file is not set"),
+			 DOCTOR_WARNING);
+}
+END_TEST
+
+static enum doctor_level of_process(int64_t files, int64_t capabilities, const char *sentence)
+{
+	struct doctor *d = doctor_new();
+
+	doctor_process(d, &(struct doctor_process){.files = files, .capabilities = capabilities});
+	return verdict(d, sentence);
+}
+
+START_TEST(process)
+{
+	ck_assert_int_eq(of_process(1048576, NEEDED, "and no other"), DOCTOR_OK);
+	ck_assert_int_eq(of_process(1024, NEEDED, "limit 1024: few sessions"), DOCTOR_WARNING);
+	ck_assert_int_eq(of_process(1048576, NEEDED | INT64_C(1) << CAP_SYS_ADMIN, "more than it needs"),
+			 DOCTOR_WARNING);
+	ck_assert_int_eq(of_process(-1, NEEDED & ~(INT64_C(1) << CAP_NET_RAW), "lacks some"), DOCTOR_BAD);
+	ck_assert_int_eq(of_process(-1, -1, ""), DOCTOR_OK);
+}
+END_TEST
+
+START_TEST(kernel)
+{
+	struct doctor *d = doctor_new();
+
+	doctor_kernel(d, &(struct doctor_kernel){.first_port = 32768, .last_port = 60999, .backlog = 4096});
+	doctor_interface(d, "eth0", 1);
+	ck_assert_int_eq(verdict(d, "28232 for connections"), DOCTOR_OK);
+	d = doctor_new();
+	doctor_kernel(d, &(struct doctor_kernel){.first_port = 60000, .last_port = 60999, .backlog = -1});
+	ck_assert_int_eq(verdict(d, "1000 for connections"), DOCTOR_WARNING);
+	d = doctor_new();
+	doctor_interface(d, "eth0", 8);
+	ck_assert_int_eq(verdict(d, "eth0 answers for no address"), DOCTOR_BAD);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("lbctl doctor");
+	TCase *tc = tcase_create("all");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_test(tc, healthy);
+	tcase_add_test(tc, daemon_is_not_well);
+	tcase_add_test(tc, process);
+	tcase_add_test(tc, kernel);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
