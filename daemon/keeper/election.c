@@ -388,7 +388,9 @@ static void on_claim(void *ctx, size_t vip, const uint8_t mac[6])
 
 	if (now - e->fsm.since < e->fsm.params.interval / 2)
 		return;
-	if (e->fsm.state != VRRP_ACTIVE && election_peers_owner(e) >= 0)
+	if (e->fsm.state != VRRP_ACTIVE && e->fsm.active.family != 0)
+		return;
+	if (e->fsm.state != VRRP_ACTIVE && (e->ownerless_since == 0 || now - e->ownerless_since < LB_SEC(2)))
 		return;
 	if (e->foreign_until == 0)
 		e->params.hooks.changed(e->params.hooks.ctx);

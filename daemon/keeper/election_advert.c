@@ -83,7 +83,7 @@ static int send_to(struct election *e, struct vrrp_advert *advert, const struct 
 	len = vrrp_encode(advert, message ? VRRP_CHECKSUM_MESSAGE : VRRP_CHECKSUM_PSEUDO, buf, sizeof(buf));
 	if (len > 0 && e->conf->election.auth == LB_AUTH_HMAC)
 		len = vrrp_auth_sign(&e->secrets.vrrp_key, &e->own, e->sequence, buf, len, sizeof(buf));
-	return len > 0 ? vrrp_sock_send(e->vrrp_fd, destination, buf, len) : -EMSGSIZE;
+	return len > 0 ? vrrp_sock_send(e->vrrp_fd, &e->own, destination, buf, len) : -EMSGSIZE;
 }
 
 bool election_advert_send(struct election *e, uint8_t priority)

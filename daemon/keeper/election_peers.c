@@ -148,6 +148,10 @@ void election_peers_watch(struct election *e)
 	for (size_t i = 0; i < e->conf->node_count; i++)
 		if (i != e->own_node)
 			watch_node(e, i);
+	if (election_peers_owner(e) >= 0)
+		e->ownerless_since = 0;
+	else if (e->ownerless_since == 0)
+		e->ownerless_since = now;
 	if (losing && !e->losing_alarm) {
 		lb_error("another node goes on advertising below this one: it cannot hear us");
 		election_view_record(e, "peer", "adverts", "", "alarm", "another active node cannot hear us", 0);

@@ -98,33 +98,59 @@ static int join_ipv4(int fd, const struct lb_addr *own, unsigned ifindex)
 	return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request)) == 0 ? 0 : -errno;
 }
 
-static int join_ipv6(int fd, const struct lb_addr *own, unsigned ifindex)
+static int join_ipv6(int fd, unsigned ifindex)
 {
 	struct lb_addr group = vrrp_sock_group(AF_INET6);
 	struct ipv6_mreq request = {.ipv6mr_interface = ifindex};
-	struct in6_pktinfo source = {.ipi6_ifindex = ifindex};
 
 	memcpy(&request.ipv6mr_multiaddr, group.bytes, 16);
-	memcpy(&source.ipi6_addr, own->bytes, 16);
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &request, sizeof(request)) != 0 && errno != EADDRINUSE)
 		return -errno;
-	if (on_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)ifindex) != 0)
-		return -errno;
-	return setsockopt(fd, IPPROTO_IPV6, IPV6_PKTINFO, &source, sizeof(source)) == 0 ? 0 : -errno;
+	return on_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)ifindex) == 0 ? 0 : -errno;
 }
 
 int vrrp_sock_join(int fd, const struct lb_addr *own, unsigned ifindex)
 {
-	return own->family == AF_INET6 ? join_ipv6(fd, own, ifindex) : join_ipv4(fd, own, ifindex);
+	return own->family == AF_INET6 ? join_ipv6(fd, ifindex) : join_ipv4(fd, own, ifindex);
 }
 
-int vrrp_sock_send(int fd, const struct lb_addr *destination, const uint8_t *msg, size_t len)
+/* An unbound IPv6 socket would take a link-local source; the nodes know each other by their configured addresses. */
+static void put_source(struct msghdr *msg, const struct lb_addr *source)
 {
+	struct in6_pktinfo info = {0};
+	struct cmsghdr *c;
+
+	memcpy(&info.ipi6_addr, source->bytes, 16);
+	msg->msg_controllen = CMSG_SPACE(sizeof(info));
+	c = CMSG_FIRSTHDR(msg);
+	c->cmsg_level = IPPROTO_IPV6;
+	c->cmsg_type = IPV6_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+}
+
+int vrrp_sock_send(int fd, const struct lb_addr *source, const struct lb_addr *destination, const uint8_t *bytes,
+		   size_t len)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+		struct cmsghdr align;
+	} control = {0};
 	struct lb_endpoint to = {.addr = *destination};
 	struct sockaddr_storage sa;
-	socklen_t sa_len = lb_endpoint_to_sockaddr(&to, &sa);
-	ssize_t sent = sendto(fd, msg, len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&sa, sa_len);
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+	struct msghdr msg = {
+	    .msg_name = &sa,
+	    .msg_namelen = lb_endpoint_to_sockaddr(&to, &sa),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	};
+	ssize_t sent;
 
+	if (source->family == AF_INET6)
+		put_source(&msg, source);
+	sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return sent < 0 ? -errno : (size_t)sent == len ? 0 : -EMSGSIZE;
 }
 

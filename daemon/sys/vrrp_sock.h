@@ -20,8 +20,9 @@ int vrrp_sock_join(int fd, const struct lb_addr *own, unsigned ifindex);
 /* The group of a family: 224.0.0.18 or ff02::12. */
 struct lb_addr vrrp_sock_group(uint8_t family);
 
-/* Hand one message to the kernel, which builds the IP header. 0 or -errno. */
-int vrrp_sock_send(int fd, const struct lb_addr *destination, const uint8_t *msg, size_t len);
+/* Hand one message from source (an address of this host) to the kernel, which builds the IP header. 0 or -errno. */
+int vrrp_sock_send(int fd, const struct lb_addr *source, const struct lb_addr *destination, const uint8_t *bytes,
+		   size_t len);
 
 struct vrrp_received {
 	struct vrrp_datagram datagram; /* bytes point to buf */
