@@ -18,7 +18,7 @@
 
 /* ---- timers ---- */
 
-static void arm(struct election *e, ev_timer *w, lb_time at)
+void election_arm(struct election *e, ev_timer *w, lb_time at)
 {
 	lb_duration wait = at - clock_now();
 
@@ -32,14 +32,7 @@ static void arm(struct election *e, ev_timer *w, lb_time at)
 
 void election_rearm(struct election *e)
 {
-	arm(e, &e->deadline, vrrp_fsm_deadline(&e->fsm));
-}
-
-void election_judge_soon(struct election *e)
-{
-	if (e->fsm.state != VRRP_INIT)
-		arm(e, &e->judge, 0);
-	e->params.hooks.changed(e->params.hooks.ctx);
+	election_arm(e, &e->deadline, vrrp_fsm_deadline(&e->fsm));
 }
 
 /* ---- actions ---- */
@@ -248,100 +241,6 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 		election_rearm(e);
 }
 
-/* ---- does this node take part? ---- */
-
-size_t election_peer_node(const struct election *e, size_t peer)
-{
-	return peer < e->own_node ? peer : peer + 1;
-}
-
-void election_ownership_facts(struct election *e, struct ownership_peer *peers, struct ownership_facts *facts)
-{
-	*facts = (struct ownership_facts){
-	    .now = clock_now(),
-	    .state = e->fsm.state,
-	    .proxy_connected = e->proxy_connected,
-	    .proxy_ticking = e->proxy_ticking,
-	    .link_up = vip_links_up(e->vips),
-	    .standby = e->standby,
-	    .vip_lost = vip_lost(e->vips),
-	    .ready_servers = e->health.ready_servers,
-	    .total_servers = e->health.total_servers,
-	    .priority = e->fsm.params.priority,
-	    .failback = e->conf->election.failback,
-	    .peers = peers,
-	    .peer_count = e->conf->node_count - 1,
-	};
-	for (size_t i = 0; i < facts->peer_count; i++) {
-		const struct peer_facts *p = peer_link_facts(e->peer_link, election_peer_node(e, i));
-		peers[i] = (struct ownership_peer){
-		    .heard = p->heard,
-		    .can_serve = p->last.can_serve,
-		    .standby = p->last.standby,
-		    .active = p->last.state == VRRP_ACTIVE,
-		    .priority = p->last.priority,
-		    .ready_servers = p->last.ready_servers,
-		};
-	}
-}
-
-static void follow_verdict(struct election *e)
-{
-	const struct ownership_verdict *v = &e->verdict;
-	int owner = election_peers_owner(e);
-
-	if (!v->can_serve && (e->fsm.state == VRRP_BACKUP || e->fsm.state == VRRP_ACTIVE)) {
-		election_step(e, &(struct vrrp_event){.kind = VRRP_EVENT_FAULT, .reason = v->fault_reason});
-	} else if (v->can_serve && e->fsm.state == VRRP_FAULT) {
-		election_event(e, VRRP_EVENT_CLEAR);
-	} else if (handover_busy(&e->handover) || e->stopping) {
-		return;
-	} else if (v->yield_to >= 0 && e->fsm.state == VRRP_ACTIVE && ratelimit_ok(&e->yield_limit, clock_now())) {
-		handover_give(&e->handover, election_peer_node(e, (size_t)v->yield_to), NULL, NULL);
-	} else if (v->request_vip && owner >= 0 && e->fsm.state == VRRP_BACKUP &&
-		   ratelimit_ok(&e->request_limit, clock_now())) {
-		lb_notice("asking %s for the VIP reason=failback", e->conf->nodes[owner].name);
-		handover_request(&e->handover, (size_t)owner, NULL, NULL);
-	}
-}
-
-static void judge(struct election *e)
-{
-	struct ownership_peer peers[LB_NODES_MAX];
-	struct ownership_facts facts;
-	struct ownership_verdict before = e->verdict;
-
-	if (e->fsm.state == VRRP_INIT)
-		return;
-	election_ownership_facts(e, peers, &facts);
-	ownership_judge(&e->ownership, &facts, &e->verdict);
-	arm(e, &e->judge, e->verdict.next);
-	if (before.obstacle != e->verdict.obstacle) {
-		lb_notice("obstacle %s -> %s", ownership_obstacle_name(before.obstacle),
-			  ownership_obstacle_name(e->verdict.obstacle));
-		peer_link_tell(e->peer_link);
-	}
-	follow_verdict(e);
-}
-
-static void on_judge(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)loop;
-	(void)revents;
-	judge(w->data);
-}
-
-void election_proxy_facts(struct election *e, const struct election_proxy_facts *facts)
-{
-	e->proxy_connected = facts->connected;
-	e->proxy_ticking = facts->ticking;
-	if (facts->health)
-		e->health = *facts->health;
-	else
-		memset(&e->health, 0, sizeof(e->health));
-	election_judge_soon(e);
-}
-
 /* ---- the second tick, links, others on the VIP ---- */
 
 static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
@@ -442,12 +341,11 @@ static void init_watchers(struct election *e)
 	ev_init(&e->vrrp_io, on_vrrp);
 	ev_check_init(&e->check, on_check);
 	ev_init(&e->deadline, on_deadline);
-	ev_init(&e->judge, on_judge);
 	ev_timer_init(&e->second, on_second, 1., 1.);
 	ev_set_priority(&e->vrrp_io, EV_MAXPRI);
 	ev_set_priority(&e->check, EV_MAXPRI);
 	ev_set_priority(&e->deadline, EV_MAXPRI);
-	e->vrrp_io.data = e->check.data = e->deadline.data = e->judge.data = e->second.data = e;
+	e->vrrp_io.data = e->check.data = e->deadline.data = e->second.data = e;
 }
 
 static void init_limits(struct election *e)
@@ -456,8 +354,6 @@ static void init_limits(struct election *e)
 		e->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	e->send_log = e->foreign_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	e->list_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(60));
-	e->yield_limit = (struct ratelimit)RATELIMIT_INIT(1, LB_MSEC(300));
-	e->request_limit = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(5));
 }
 
 static bool open_parts(struct election *e, struct lb_err *err)
@@ -503,6 +399,7 @@ struct election *election_new(const struct election_params *params, struct lb_er
 	snprintf(e->standby_mark, sizeof(e->standby_mark), "%s/standby", params->runtime_dir);
 	init_watchers(e);
 	init_limits(e);
+	election_judge_init(e);
 	if (!election_secret_read(params->conf, &e->secrets, err))
 		goto free_election;
 	election_apply_conf(e, params->conf, &fsm);

@@ -1,7 +1,8 @@
 /*
  * The election's state and the verbs that its files share; private to election*.c.
  *
- *   election.c         life, the step of the machine and its actions, timers, stall guard, verdict
+ *   election.c         life, the step of the machine and its actions, timers, stall guard
+ *   election_judge.c   does this node take part: facts, verdict, what follows
  *   election_advert.c  adverts out and in
  *   election_peers.c   what other nodes say, and alarms about what does not fit together
  *   election_plan.c    failover, standby, stop
@@ -112,12 +113,19 @@ struct election {
 /* election.c */
 void election_step(struct election *e, struct vrrp_event *event); /* now is filled */
 void election_event(struct election *e, enum vrrp_event_kind kind);
-void election_judge_soon(struct election *e);
+/* Start the one-shot timer again so that it fires at that time; LB_TIME_NEVER stops it. */
+void election_arm(struct election *e, ev_timer *w, lb_time at);
 /* The machine's deadline was changed outside a step. */
 void election_rearm(struct election *e);
-void election_ownership_facts(struct election *e, struct ownership_peer *peers, struct ownership_facts *facts);
 /* Version, VRID, interval, priority … of conf into the machine's parameters and the receiver's policy. */
 void election_apply_conf(struct election *e, const struct lb_conf *conf, struct vrrp_params *params);
+
+/* election_judge.c */
+void election_judge_init(struct election *e);
+/* A fact changed: judge in the next round of the loop, and publish. */
+void election_judge_soon(struct election *e);
+/* peers has room for LB_NODES_MAX and is borrowed by *facts. */
+void election_ownership_facts(struct election *e, struct ownership_peer *peers, struct ownership_facts *facts);
 /* Index into conf->nodes of the n-th other node. */
 size_t election_peer_node(const struct election *e, size_t peer);
 
