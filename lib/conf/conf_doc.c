@@ -56,6 +56,10 @@ static bool attach(struct builder *b, struct conf_doc *node)
 		if (drop)
 			return true;
 	}
+	if (frame->node->kind == CONF_DOC_LIST) {
+		node->key = frame->node->key;
+		node->item = true;
+	}
 	if (frame->node->last)
 		frame->node->last->next = node;
 	else
@@ -291,6 +295,7 @@ static bool run(struct builder *b, yaml_parser_t *parser)
 struct conf_doc *conf_doc_parse(const char *bytes, size_t len, struct conf_arena *arena, struct lb_conf_errors *errors)
 {
 	struct builder b = {.arena = arena, .errors = errors};
+	bool bom = len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0;
 	yaml_parser_t parser;
 	bool ok;
 
@@ -301,6 +306,10 @@ struct conf_doc *conf_doc_parse(const char *bytes, size_t len, struct conf_arena
 		return NULL;
 	}
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	if (bom) {
+		bytes += 3;
+		len -= 3;
+	}
 	yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, len);
 	ok = run(&b, &parser);
 	yaml_parser_delete(&parser);

@@ -24,7 +24,8 @@ struct conf_doc {
 	enum conf_doc_kind kind;
 	struct lb_mark mark;
 	const char *text;		      /* of a scalar, NUL-terminated, no control characters */
-	const char *key;		      /* where the parent is a map */
+	const char *key;		      /* that it stands under; of a list's items: the list's */
+	bool item;			      /* of a list */
 	struct lb_mark key_mark;	      /* of a list's item: its own */
 	struct conf_doc *first, *last, *next; /* children in file order; next sibling */
 	size_t count;			      /* children */

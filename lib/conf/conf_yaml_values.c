@@ -105,7 +105,7 @@ static void refuse_duration(struct conf_yaml_reader *r, const struct conf_yaml_k
 	const struct conf_yaml_duration *of = key->of.duration;
 	uint64_t number;
 
-	if (value->kind == CONF_DOC_SCALAR && parse_number(value->text, &number))
+	if (value->kind == CONF_DOC_SCALAR && parse_number(value->text, &number) && number > 0)
 		conf_yaml_refuse(r, key, value, "%s%sa duration with its unit, from %s to %s; write %ss or %sms",
 				 of->unset ? of->unset : "", of->unset ? " or " : "", of->min, of->max, value->text,
 				 value->text);
@@ -118,12 +118,13 @@ static void read_duration(struct conf_yaml_reader *r, const struct conf_yaml_key
 			  void *object)
 {
 	const struct conf_yaml_duration *of = key->of.duration;
-	lb_duration d;
+	bool off = is_word(value, of->unset), parsed;
+	lb_duration d = 0;
 
-	if (is_word(value, of->unset)) {
-		d = 0;
-	} else if (value->kind != CONF_DOC_SCALAR || !lb_duration_parse(value->text, &d) || d < constant(of->min) ||
-		   d > constant(of->max)) {
+	parsed = off || (value->kind == CONF_DOC_SCALAR && lb_duration_parse(value->text, &d));
+	/* Where "0" is off, "0s" is too. */
+	off = off || (parsed && d == 0 && of->unset && strcmp(of->unset, "0") == 0);
+	if (!parsed || (!off && (d < constant(of->min) || d > constant(of->max)))) {
 		refuse_duration(r, key, value);
 		return;
 	} else if (of->step && d % constant(of->step) != 0) {

@@ -42,17 +42,14 @@ const char *conf_yaml_excerpt(const struct conf_doc *value, char buf[static CONF
 void conf_yaml_refuse(struct conf_yaml_reader *r, const struct conf_yaml_key *key, const struct conf_doc *value,
 		      const char *expected, ...)
 {
-	const char *label = value->key ? value->key : strrchr(key->name, '.');
 	char excerpt[CONF_YAML_EXCERPT], sentence[160];
 	va_list args;
 
-	if (!value->key)
-		label = label ? label + 1 : key->name;
 	va_start(args, expected);
 	vsnprintf(sentence, sizeof(sentence), expected, args);
 	va_end(args);
-	lb_conf_errors_add(r->errors, value->mark, "\"%.63s\" %s %s; expected %s", label,
-			   value->key ? "is" : "contains", conf_yaml_excerpt(value, excerpt), sentence);
+	lb_conf_errors_add(r->errors, value->mark, "\"%.63s\" %s %s; expected %s", value->key ? value->key : key->name,
+			   value->item ? "contains" : "is", conf_yaml_excerpt(value, excerpt), sentence);
 }
 
 const struct conf_doc *conf_yaml_find(const struct conf_doc *map, const char *name)
@@ -198,6 +195,17 @@ static void read_key(struct conf_yaml_reader *r, const struct conf_yaml_key *key
 		memcpy((char *)object + key->mark, &value->mark, sizeof(value->mark));
 }
 
+static void refuse_missing(struct conf_yaml_reader *r, const struct conf_yaml_table *table, const struct conf_doc *map,
+			   const struct conf_yaml_key *key)
+{
+	char name[sizeof(lb_name) + 4] = "";
+
+	if (map->key && !map->item)
+		snprintf(name, sizeof(name), " \"%.63s\"", map->key);
+	lb_conf_errors_add(r->errors, map->key_mark, "%s%s has no \"%s\"; add one, e.g. %s", table->what, name,
+			   key->name, key->example);
+}
+
 /* Second pass: the table's keys in the table's order, so that one may rely on those above it. */
 void conf_yaml_walk(struct conf_yaml_reader *r, const struct conf_yaml_table *table, const struct conf_doc *map,
 		    enum conf_yaml_missing missing, void *object)
@@ -212,9 +220,7 @@ void conf_yaml_walk(struct conf_yaml_reader *r, const struct conf_yaml_table *ta
 		else if (missing == CONF_YAML_INHERIT)
 			continue;
 		else if (key->example)
-			lb_conf_errors_add(r->errors, map->key_mark, "%s%s%.63s%s has no \"%s\"; add one, e.g. %s",
-					   table->what, map->key ? " \"" : "", map->key ? map->key : "",
-					   map->key ? "\"" : "", key->name, key->example);
+			refuse_missing(r, table, map, key);
 		else
 			read_fallback(r, key, object);
 	}
