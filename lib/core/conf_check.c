@@ -70,8 +70,8 @@ static void check_election(const struct lb_conf *conf, struct lb_conf_errors *er
 	char text[LB_DURATION_TEXT];
 
 	lb_duration_text(e->interval, text);
-	/* RFC 3768 section 5.3.7: whole seconds in one byte. */
-	if (e->protocol == LB_VRRP2 && (e->interval % LB_SEC(1) != 0 || e->interval > LB_SEC(255)))
+	/* RFC 3768 section 5.3.7: the interval is told in whole seconds. */
+	if (e->protocol == LB_VRRP2 && e->interval % LB_SEC(1) != 0)
 		REFUSE(timing, "\"interval\" is %s and vrrp2 counts whole seconds; set interval: 1s", text);
 	/* RFC 3768 section 1: version 2 is for IPv4. */
 	if (e->protocol == LB_VRRP2 && v6)
