@@ -66,9 +66,17 @@ static bool is_success(enum health_result result)
 /* True while results point to another state than the present one but have not yet decided it. */
 static bool changing(const struct health_fsm *h)
 {
-	if (h->state == HEALTH_UNKNOWN)
-		return true;
-	return h->state == HEALTH_UP ? h->failures > 0 : h->successes > 0;
+	switch (h->state) {
+	case HEALTH_UP:
+		return h->failures > 0;
+	case HEALTH_NOT_READY:
+		return h->successes > 0 || (h->failures > 0 && !h->last_was_answer);
+	case HEALTH_DOWN:
+		return h->successes > 0 || (h->failures > 0 && h->last_was_answer);
+	case HEALTH_UNKNOWN:
+		break;
+	}
+	return true;
 }
 
 /* The next check, with 5 % jitter either way so that many servers do not stay in step. */
@@ -91,6 +99,7 @@ void health_init(struct health_fsm *h, const struct health_params *params, uint6
 				 .since = now,
 				 .jitter = seed};
 	h->next_check = now + (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)INITIAL_SPREAD);
+	h->checked = now - params->fast_interval;
 }
 
 void health_set_params(struct health_fsm *h, const struct health_params *params, lb_time now)
@@ -105,8 +114,7 @@ static bool on_success(struct health_fsm *h, lb_time now)
 		h->successes++;
 	h->failures = 0;
 	h->connect_errors = 0;
-	/* What is not known yet is decided by the first answer; a server that was out must prove itself `rise` times.
-	 */
+	/* The first answer of all decides; a server that was out must prove itself `rise` times. */
 	if (h->state == HEALTH_UNKNOWN || h->successes >= h->params.rise)
 		return enter(h, HEALTH_UP, HEALTH_REASON_CHECK_PASSED, now);
 	return false;
@@ -141,24 +149,23 @@ bool health_result(struct health_fsm *h, enum health_result result, lb_time now)
 		h->alive_warning = false;
 		changed = on_failure(h, is_answer(result), now);
 	}
+	h->checked = now;
 	schedule(h, now);
 	return changed;
 }
 
 bool health_connect_failed(struct health_fsm *h, lb_time now)
 {
-	/* The soonest useful moment is now, but not sooner than fast_interval after the last scheduling. */
-	h->next_check = lb_time_min(h->next_check, now + h->params.fast_interval / 2);
-	if (h->connect_errors == 0)
-		h->next_check = lb_time_min(h->next_check, now);
+	/* Ask the server itself soon, but not more often than while its state is changing. */
+	h->next_check = lb_time_min(h->next_check, lb_time_max(now, h->checked + h->params.fast_interval));
 	if (h->connect_errors < UINT16_MAX)
 		h->connect_errors++;
-	if (h->state == HEALTH_UP && h->connect_errors >= h->params.fall) {
-		h->successes = 0;
-		h->last_was_answer = false;
-		return enter(h, HEALTH_DOWN, HEALTH_REASON_CONNECT_ERRORS, now);
-	}
-	return false;
+	/* What is not known yet is left to the first check, which is due. */
+	if (h->state == HEALTH_UNKNOWN || h->state == HEALTH_DOWN || h->connect_errors < h->params.fall)
+		return false;
+	h->successes = h->failures = 0;
+	h->last_was_answer = false;
+	return enter(h, HEALTH_DOWN, HEALTH_REASON_CONNECT_ERRORS, now);
 }
 
 void health_connect_ok(struct health_fsm *h)

@@ -53,7 +53,7 @@ struct health_fsm {
 	uint16_t successes, failures; /* consecutive */
 	bool last_was_answer;	      /* the last failure was an answer (WRONG), not silence */
 	uint16_t connect_errors;      /* consecutive failures of the data path since the last good check */
-	lb_time next_check;
+	lb_time next_check, checked; /* due; when the last one ended */
 	bool alive_warning;	      /* the last result was ALIVE */
 	uint64_t jitter;	      /* generator state; seeds the spread of checks */
 };
