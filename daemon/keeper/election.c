@@ -16,6 +16,9 @@
 
 #define STARTUP_DELAY_MAX LB_SEC(10)
 
+/* How often the segment is asked who has the VIP. */
+#define ASK_SECONDS 5
+
 /* ---- timers ---- */
 
 void election_arm(struct election *e, ev_timer *w, lb_time at)
@@ -252,8 +255,8 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
 	e->second_at = clock_now() + LB_SEC(1);
 	vip_audit(e->vips);
 	election_peers_watch(e);
-	/* Nobody is known to own the VIP: does somebody else answer for it? */
-	if (e->fsm.state != VRRP_ACTIVE && election_peers_owner(e) < 0)
+	/* Does somebody else answer for the VIP while this node owns it, or while nobody does? */
+	if (e->seconds++ % ASK_SECONDS == 0 && (e->fsm.state == VRRP_ACTIVE || election_peers_owner(e) < 0))
 		announce_watch_ask(e->watch, &e->own);
 }
 

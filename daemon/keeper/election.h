@@ -78,7 +78,8 @@ void election_free(struct election *e);
 
 /*
  * For `lbd --resign`: without a running daemon, remove every address and rule that lbd ever put on this node and send
- * priority 0 adverts and a released message to the peers when an address was found. Needs no election.
+ * priority 0 adverts to the peers when an address was found. Needs no election. conf NULL (the file is broken): only
+ * what carries lbd's mark in the kernel is removed, nobody is told.
  */
 bool election_resign(const struct lb_conf *conf, size_t own_node, struct lb_err *err);
 

@@ -40,13 +40,14 @@ bool election_resign(const struct lb_conf *conf, size_t own_node, struct lb_err 
 
 	if (!rtnl)
 		return false;
-	removed = vip_purge(rtnl, conf, &conf->nodes[own_node].address);
+	removed = vip_purge(rtnl, conf, conf ? &conf->nodes[own_node].address : NULL);
 	rtnl_close(rtnl);
 	if (removed < 0)
 		return lb_err_errno(err, -removed, "cannot remove the VIP from this node");
 	if (removed > 0) {
 		lb_notice("resigned addresses=%d", removed);
-		tell_peers(conf, own_node);
+		if (conf)
+			tell_peers(conf, own_node);
 	}
 	return fence_purge(err);
 }

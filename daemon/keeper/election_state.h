@@ -75,6 +75,7 @@ struct election {
 	ev_timer judge;
 	ev_timer second;
 	lb_time second_at; /* when it is due */
+	uint64_t seconds;  /* ticks so far */
 
 	/* The election. */
 	struct vrrp_fsm fsm;

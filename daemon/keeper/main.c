@@ -101,11 +101,13 @@ static int fail(const struct lb_err *err, enum keeper_exit code)
 	return (int)code;
 }
 
-static int resign(const struct lb_conf *conf, size_t own_node)
+/* Also with a file that cannot be used (conf NULL): the address must not stay because somebody mistyped a key. */
+static int resign(const struct lb_conf *conf, int own_node)
 {
 	struct lb_err err;
+	bool ok = election_resign(own_node >= 0 ? conf : NULL, own_node >= 0 ? (size_t)own_node : 0, &err);
 
-	return election_resign(conf, own_node, &err) ? KEEPER_EXIT_OK : fail(&err, KEEPER_EXIT_FAILURE);
+	return ok ? KEEPER_EXIT_OK : fail(&err, KEEPER_EXIT_FAILURE);
 }
 
 static int serve(const struct options *o, struct conf_file *file, size_t own_node)
@@ -148,18 +150,20 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (!load(&options, &file))
-		return options.check ? 1 : KEEPER_EXIT_CONFIG;
+	if (!load(&options, &file)) {
+		logsink_init("lbd", LB_LOG_INFO);
+		return options.resign ? resign(NULL, -1) : options.check ? 1 : KEEPER_EXIT_CONFIG;
+	}
 	if (options.check) {
 		conf_file_release(&file);
 		return KEEPER_EXIT_OK;
 	}
 	logsink_init("lbd", (enum lb_log_level)file.conf->log_level);
 	own_node = conf_file_own_node(file.conf, &err);
-	if (own_node < 0)
+	if (options.resign)
+		code = resign(file.conf, own_node);
+	else if (own_node < 0)
 		code = fail(&err, KEEPER_EXIT_CONFIG);
-	else if (options.resign)
-		code = resign(file.conf, (size_t)own_node);
 	else
 		code = serve(&options, &file, (size_t)own_node);
 	conf_file_release(&file);

@@ -238,6 +238,23 @@ static void repair(struct vip_table *t, size_t i)
 		t->params.hooks.readded(t->params.hooks.ctx, i);
 }
 
+/* Look at the interfaces of the VIPs, each once: hosts may have thousands of addresses on others. */
+static int look(struct vip_table *t)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		t->vips[i].seen = false;
+	for (size_t i = 0; rc == 0 && i < t->count; i++) {
+		bool looked = t->vips[i].link.index == 0;
+		for (size_t k = 0; k < i; k++)
+			looked |= t->vips[k].link.index == t->vips[i].link.index;
+		if (!looked)
+			rc = rtnl_addresses(t->rtnl, t->vips[i].link.index, on_own_address, t);
+	}
+	return rc;
+}
+
 void vip_audit(struct vip_table *t)
 {
 	int rc;
@@ -246,9 +263,7 @@ void vip_audit(struct vip_table *t)
 		t->lost_until = 0;
 		t->params.hooks.changed(t->params.hooks.ctx);
 	}
-	for (size_t i = 0; i < t->count; i++)
-		t->vips[i].seen = false;
-	rc = rtnl_addresses(t->rtnl, 0, on_own_address, t);
+	rc = look(t);
 	if (rc != 0 && ratelimit_ok(&t->log, clock_now()))
 		lb_error("vip addresses cannot be listed: %s", strerror(-rc));
 	for (size_t i = 0; rc == 0 && i < t->count; i++)

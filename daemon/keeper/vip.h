@@ -75,7 +75,7 @@ const struct rtnl_link *vip_own_link(const struct vip_table *t);
 
 /*
  * Remove every address that lbd put on this host: with our tag anywhere, or a VIP of conf as a single host on its
- * interface. Returns how many, or -errno.
+ * interface (conf and own NULL: our tag alone). Returns how many, or -errno.
  */
 int vip_purge(struct rtnl *rtnl, const struct lb_conf *conf, const struct lb_addr *own);
 

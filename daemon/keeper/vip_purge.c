@@ -7,7 +7,7 @@
 #define PURGE_MAX 128 /* a walk; more addresses than that are found by the next one */
 
 struct purge {
-	const struct lb_conf *conf;
+	const struct lb_conf *conf; /* NULL: only what carries our tag is known */
 	unsigned ifindex[LB_VIPS_MAX]; /* of each VIP; 0 none */
 	struct rtnl_address found[PURGE_MAX];
 	size_t count;
@@ -15,7 +15,7 @@ struct purge {
 
 static bool is_vip(const struct purge *p, const struct rtnl_address *a)
 {
-	if (a->prefix != lb_addr_size(&a->address) * 8)
+	if (!p->conf || a->prefix != lb_addr_size(&a->address) * 8)
 		return false;
 	for (size_t i = 0; i < p->conf->vip_count; i++)
 		if (p->ifindex[i] == a->ifindex && lb_addr_equal(&p->conf->vips[i].address, &a->address))
@@ -62,7 +62,7 @@ static int find_interfaces(struct rtnl *rtnl, struct purge *p, const struct lb_a
 int vip_purge(struct rtnl *rtnl, const struct lb_conf *conf, const struct lb_addr *own)
 {
 	struct purge p = {.conf = conf};
-	int removed = 0, rc = find_interfaces(rtnl, &p, own);
+	int removed = 0, rc = conf ? find_interfaces(rtnl, &p, own) : 0;
 
 	if (rc == 0)
 		rc = rtnl_addresses(rtnl, 0, on_address, &p);
