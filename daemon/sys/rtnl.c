@@ -11,6 +11,9 @@
 
 #define ANSWER_TIMEOUT_USEC 200000
 
+/* Listing again after a list that changed under way. */
+#define DUMP_ATTEMPTS 3
+
 struct rtnl {
 	struct mnl_socket *socket;
 	unsigned port, sequence;
@@ -60,9 +63,26 @@ static struct nlmsghdr *begin(struct rtnl *r, uint16_t type, uint16_t flags)
 	return nlh;
 }
 
-/* Send and read until the kernel has said everything; 0 or -errno. */
+/*
+ * A dump that changed under way carries a mark at which libmnl stops in the middle, and a dump that is not read to its
+ * end blocks the next one. So the mark is taken off, and remembered.
+ */
+static bool unmark_interrupted(char *answer, ssize_t n)
+{
+	bool interrupted = false;
+	int left = (int)n;
+
+	for (struct nlmsghdr *nlh = (void *)answer; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		interrupted |= (nlh->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		nlh->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return interrupted;
+}
+
+/* Send and read until the kernel has said everything; 0 or -errno (-EINTR: the dump changed under way). */
 static int talk(struct rtnl *r, const struct nlmsghdr *nlh, mnl_cb_t callback, void *ctx)
 {
+	bool dump = (nlh->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP, interrupted = false;
 	ssize_t n;
 	int rc;
 
@@ -72,12 +92,15 @@ static int talk(struct rtnl *r, const struct nlmsghdr *nlh, mnl_cb_t callback, v
 		n = mnl_socket_recvfrom(r->socket, r->answer, sizeof(r->answer));
 		if (n < 0)
 			return -errno;
+		interrupted |= dump && unmark_interrupted(r->answer, n);
 		rc = mnl_cb_run(r->answer, (size_t)n, nlh->nlmsg_seq, r->port, callback, ctx);
 		/* The late answer to a request that was given up on: not ours any more. */
 		if (rc == MNL_CB_ERROR && errno == EPROTO)
 			rc = MNL_CB_OK;
 	} while (rc == MNL_CB_OK);
-	return rc == MNL_CB_ERROR ? -errno : 0;
+	if (rc == MNL_CB_ERROR)
+		return -errno;
+	return interrupted ? -EINTR : 0;
 }
 
 static int on_link(const struct nlmsghdr *nlh, void *ctx)
@@ -131,12 +154,17 @@ static int on_address(const struct nlmsghdr *nlh, void *ctx)
 int rtnl_addresses(struct rtnl *r, unsigned ifindex, rtnl_on_address *callback, void *ctx)
 {
 	struct address_walk walk = {.ifindex = ifindex, .on_address = callback, .ctx = ctx};
-	struct nlmsghdr *nlh = begin(r, RTM_GETADDR, NLM_F_DUMP);
-	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+	int rc = -EINTR;
 
-	info->ifa_family = AF_UNSPEC;
-	info->ifa_index = ifindex;
-	return talk(r, nlh, on_address, &walk);
+	for (int i = 0; i < DUMP_ATTEMPTS && rc == -EINTR; i++) {
+		struct nlmsghdr *nlh = begin(r, RTM_GETADDR, NLM_F_DUMP);
+		struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof(*info));
+		info->ifa_family = AF_UNSPEC;
+		info->ifa_index = ifindex;
+		rc = talk(r, nlh, on_address, &walk);
+	}
+	/* Others keep changing addresses; what was seen is as good as it gets. */
+	return rc == -EINTR ? 0 : rc;
 }
 
 static struct ifaddrmsg *put_address(struct nlmsghdr *nlh, unsigned ifindex, const struct lb_addr *address,

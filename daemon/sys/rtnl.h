@@ -43,7 +43,10 @@ void rtnl_close(struct rtnl *r);
 int rtnl_link_by_name(struct rtnl *r, const char *name, struct rtnl_link *out);
 int rtnl_link_by_index(struct rtnl *r, unsigned index, struct rtnl_link *out);
 
-/* Visit every address of one interface (0: of all). address is valid during the call, which must not use r. */
+/*
+ * Visit every address of one interface (0: of all). address is valid during the call, which must not use r. Where
+ * others change addresses meanwhile, some are visited again.
+ */
 typedef void rtnl_on_address(void *ctx, const struct rtnl_address *address);
 int rtnl_addresses(struct rtnl *r, unsigned ifindex, rtnl_on_address *on_address, void *ctx);
 
