@@ -167,7 +167,7 @@ static void *check_stream(void *arg)
 START_TEST(every_byte_arrives_through_copy_and_splice)
 {
 	enum { PAIRS = 3, BYTES = 24 << 20 };
-	struct stream in[PAIRS], out[PAIRS];
+	struct stream in[PAIRS], out[PAIRS], in_end[PAIRS], out_end[PAIRS];
 	pthread_t threads[PAIRS][4];
 
 	for (size_t i = 0; i < PAIRS; i++) {
@@ -176,15 +176,14 @@ START_TEST(every_byte_arrives_through_copy_and_splice)
 		rig_pair(&rig, web, &client, &server);
 		in[i] = (struct stream){client, 77 + i, BYTES, i == 1};
 		out[i] = (struct stream){server, 99 + i, BYTES / 2, i == 2};
-		struct stream *in_end = malloc(sizeof(*in_end)), *out_end = malloc(sizeof(*out_end));
-		*in_end = in[i];
-		*out_end = out[i];
-		in_end->fd = server;
-		out_end->fd = client;
+		in_end[i] = in[i];
+		in_end[i].fd = server;
+		out_end[i] = out[i];
+		out_end[i].fd = client;
 		pthread_create(&threads[i][0], NULL, send_stream, &in[i]);
 		pthread_create(&threads[i][1], NULL, send_stream, &out[i]);
-		pthread_create(&threads[i][2], NULL, check_stream, in_end);
-		pthread_create(&threads[i][3], NULL, check_stream, out_end);
+		pthread_create(&threads[i][2], NULL, check_stream, &in_end[i]);
+		pthread_create(&threads[i][3], NULL, check_stream, &out_end[i]);
 	}
 	for (size_t i = 0; i < PAIRS; i++)
 		for (int k = 0; k < 4; k++)
