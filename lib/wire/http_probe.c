@@ -55,13 +55,19 @@ static bool decide(struct http_probe *p, enum health_result value, enum health_r
 	return true;
 }
 
+/* RFC 9110 section 15.2: informational answers may come first, even unasked; the final one follows. */
+static bool is_interim(uint16_t code)
+{
+	return code >= 100 && code <= 199 && code != 101;
+}
+
 /* The status line is complete: most checks end here. */
 static bool on_status_line(struct http_probe *p, const struct lb_conf_check *check, enum health_result *result)
 {
 	p->code = status_code(p);
 	if (p->code == 0)
 		return decide(p, HEALTH_RESULT_GARBAGE, result);
-	if (check->body[0] != '\0' && in_ranges(check->expect, check->expect_count, p->code)) {
+	if (is_interim(p->code) || (check->body[0] != '\0' && in_ranges(check->expect, check->expect_count, p->code))) {
 		p->part = HTTP_PROBE_HEAD;
 		p->newline = 1;
 		return false;
@@ -76,24 +82,34 @@ static void head_byte(struct http_probe *p, char c)
 		p->newline++;
 	else if (c != '\r')
 		p->newline = 0;
-	if (p->newline == 2)
-		p->part = HTTP_PROBE_BODY;
+	if (p->newline < 2)
+		return;
+	p->part = is_interim(p->code) ? HTTP_PROBE_STATUS : HTTP_PROBE_BODY;
+	p->line_len = 0;
 }
 
-/* Look for the substring across pieces: the last bytes of what came before are kept. */
+/* Look for the substring in what is new, and across the border to what came before, whose last bytes are kept. */
 static void body_bytes(struct http_probe *p, const char *body, const char *data, size_t len)
 {
-	size_t want = strlen(body);
+	size_t want = strlen(body), left = HTTP_PROBE_BODY_MAX - p->body_seen, n = len < left ? len : left;
+	size_t ahead = n < want - 1 ? n : want - 1, keep;
+	char joint[2 * sizeof(p->tail)];
 
-	for (size_t i = 0; i < len && p->body_seen < HTTP_PROBE_BODY_MAX && !p->matched; i++) {
-		if (p->tail_len == want) {
-			memmove(p->tail, p->tail + 1, want - 1);
-			p->tail_len--;
-		}
-		p->tail[p->tail_len++] = data[i];
-		p->body_seen++;
-		p->matched = p->tail_len == want && memcmp(p->tail, body, want) == 0;
+	memcpy(joint, p->tail, p->tail_len);
+	memcpy(joint + p->tail_len, data, ahead);
+	p->matched = memmem(joint, p->tail_len + ahead, body, want) || memmem(data, n, body, want);
+	p->body_seen += (uint32_t)n;
+	p->seen += (uint32_t)n;
+
+	/* The last want - 1 bytes of all; joint ends with them when the piece was shorter than that. */
+	if (n == ahead) {
+		keep = p->tail_len + n < want - 1 ? p->tail_len + n : want - 1;
+		memcpy(p->tail, joint + p->tail_len + n - keep, keep);
+	} else {
+		keep = want - 1;
+		memcpy(p->tail, data + n - keep, keep);
 	}
+	p->tail_len = (uint16_t)keep;
 }
 
 static bool status_byte(struct http_probe *p, const struct lb_conf_check *check, char c, enum health_result *result)
@@ -123,7 +139,7 @@ bool http_probe_feed(struct http_probe *p, const struct lb_conf_check *check, co
 		else if (status_byte(p, check, bytes[i], result))
 			return true;
 	}
-	if (p->part == HTTP_PROBE_BODY) {
+	if (p->part == HTTP_PROBE_BODY && i < len) {
 		body_bytes(p, check->body, bytes + i, len - i);
 		if (p->matched || p->body_seen >= HTTP_PROBE_BODY_MAX)
 			return decide(p, judge(p, check), result);

@@ -34,7 +34,8 @@ struct http_probe {
 
 /*
  * Feed received bytes; eof when the peer closed. Returns true when the verdict is known: *result is OK, ALIVE, WRONG,
- * or GARBAGE, or RESET when the peer closed without a byte. False: more is needed (never after eof).
+ * or GARBAGE, or RESET when the peer closed without a byte. False: more is needed (never after eof). data may be NULL
+ * when len is 0. Informational answers (1xx) are passed over. The body is what follows the head as it was sent.
  */
 bool http_probe_feed(struct http_probe *p, const struct lb_conf_check *check, const void *data, size_t len, bool eof,
 		     enum health_result *result);
