@@ -46,7 +46,7 @@ WORKER_OBJ := $(call objects,$(call sources,daemon/proxy/worker daemon/proxy/sha
 LBCTL_OBJ := $(call objects,$(call sources,daemon/lbctl))
 
 KEEPER_LIBS := -lev -lmnl -lnftnl -lyaml -lcrypto -lcap-ng -lseccomp -lsystemd
-PROXY_LIBS := -lev -lyaml -lssl -lcrypto -lmicrohttpd -ljansson -lcap-ng -lseccomp -lsystemd
+PROXY_LIBS := -lev -lyaml -lssl -lcrypto -lmicrohttpd -ljansson -lm -lcap-ng -lseccomp -lsystemd
 LBCTL_LIBS := -lcurl -ljansson -lyaml -lcrypto
 TEST_LIBS := -lcheck -lsubunit -lrt -lm -lev -lmnl -lnftnl -lyaml -lssl -lcrypto -ljansson -lcap-ng -lseccomp -lsystemd
 

@@ -1,0 +1,47 @@
+/*
+ * The proxy's end of the channel to the keeper: the conversation about configurations, and requests with their answers.
+ * Control thread only.
+ */
+#ifndef CONTROL_CHANNEL_H
+#define CONTROL_CHANNEL_H
+
+#include <ev.h>
+
+#include "daemon/ipc/ipc.h"
+#include "daemon/proxy/control/conf_set.h"
+#include "daemon/proxy/control/listen_set.h"
+
+struct channel;
+
+/* What the keeper says. Descriptors belong to the callee. */
+struct channel_hooks {
+	/* First message; metrics_fd is -1 without a metrics listener. */
+	void (*hello)(void *ctx, const struct ipc_hello *hello, int page_fd, int admin_fd, int metrics_fd);
+	/* Apply now; set is borrowed, what is left in listeners afterwards is closed. Cannot fail. */
+	void (*commit)(void *ctx, struct conf_set *set, struct listen_set *listeners);
+	void (*keeper_status)(void *ctx, const struct lb_snapshot_keeper *keeper);
+	void (*event)(void *ctx, const struct lb_event *event);
+	/* The VIP leaves: end its sessions, then channel_sessions_ended. */
+	void (*end_sessions)(void *ctx, uint32_t id);
+	void (*stop)(void *ctx);
+	/* The keeper is gone. */
+	void (*closed)(void *ctx, const char *why);
+	void *ctx;
+};
+
+/* Takes fd. NULL when memory is short. */
+struct channel *channel_new(struct ev_loop *loop, int fd, const struct channel_hooks *hooks);
+
+void channel_health(struct channel *c, const struct ipc_health *health);
+void channel_sessions_ended(struct channel *c, uint32_t id, uint32_t count);
+
+/* code and text are borrowed; called once. */
+typedef void channel_on_reply(void *ctx, bool ok, const char *code, const char *text);
+
+/* Ask the keeper; request->id is filled in. False (and on_reply is never called) when the channel is closed. */
+bool channel_request(struct channel *c, const struct ipc_request *request, channel_on_reply *on_reply, void *ctx);
+
+/* Waiting requests are forgotten. */
+void channel_free(struct channel *c);
+
+#endif

@@ -1,0 +1,211 @@
+#include "daemon/proxy/control/checker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lb/hash.h>
+
+#include "daemon/proxy/control/must.h"
+#include "daemon/proxy/control/probe.h"
+#include "daemon/sys/clock.h"
+
+struct checker {
+	struct checker_params params;
+	struct conf_set *set;
+};
+
+struct server_check {
+	struct checker *checker;
+	struct server *server;
+	ev_timer due;
+	struct probe *probe;	/* NULL: none under way */
+	struct conf_set *asked; /* the set that the probe points into */
+};
+
+static struct health_params params_of(const struct lb_conf_check *check)
+{
+	return (struct health_params){.interval = check->interval,
+				      .fast_interval = check->fast_interval,
+				      .rise = check->rise,
+				      .fall = check->fall};
+}
+
+/* Arm the timer for the machine's next due time; never while a check is under way or in maint. */
+static void schedule(struct server_check *check)
+{
+	struct ev_loop *loop = check->checker->params.loop;
+	lb_duration wait = health_next_check(&check->server->health) - clock_now();
+
+	ev_timer_stop(loop, &check->due);
+	if (check->probe || check->server->admin == LB_ADMIN_MAINT)
+		return;
+	ev_timer_set(&check->due, wait > 0 ? lb_duration_seconds(wait) : 0., 0.);
+	ev_timer_start(loop, &check->due);
+}
+
+static void stop_probe(struct server_check *check)
+{
+	probe_cancel(check->probe);
+	check->probe = NULL;
+	conf_set_release(check->asked);
+	check->asked = NULL;
+}
+
+static void tell_transition(struct server_check *check)
+{
+	struct checker *c = check->checker;
+
+	check->server->since = clock_wall();
+	c->params.on_transition(c->params.ctx, check->server);
+}
+
+static void on_probe_done(void *ctx, const struct probe_outcome *outcome)
+{
+	struct server_check *check = ctx;
+	struct server *server = check->server;
+	struct checker *c = check->checker;
+	uint8_t percent = outcome->agent_percent == PROBE_NO_PERCENT ? 100 : outcome->agent_percent;
+	bool weight_changed = percent != server->agent_percent;
+	bool failed = outcome->result != HEALTH_RESULT_OK && outcome->result != HEALTH_RESULT_ALIVE;
+
+	check->probe = NULL;
+	stop_probe(check);
+	server->agent_percent = percent;
+	server->report.duration = outcome->duration;
+	server->report.at = clock_wall();
+	server->report.failures = failed ? server->report.failures + 1 : 0;
+	memcpy(server->report.result, outcome->text, sizeof(server->report.result));
+	if (health_result(&server->health, outcome->result, clock_now()))
+		tell_transition(check);
+	else if (weight_changed)
+		c->params.on_weight(c->params.ctx, server);
+	schedule(check);
+}
+
+static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct server_check *check = w->data;
+	struct checker *c = check->checker;
+	const struct server *server = check->server;
+	const struct check_plan *plan = conf_set_plan(c->set, server->conf->check);
+	struct lb_endpoint address = server->conf->address;
+
+	(void)revents;
+	if (plan->check->port)
+		address.port = plan->check->port;
+	check->asked = conf_set_hold(c->set);
+	check->probe = probe_start(&(struct probe_params){
+	    .loop = loop,
+	    .plan = plan,
+	    .address = address,
+	    .send_proxy = server->service->conf->send_proxy,
+	    .on_done = on_probe_done,
+	    .ctx = check,
+	});
+}
+
+struct checker *checker_new(const struct checker_params *params)
+{
+	struct checker *c = must(calloc(1, sizeof(*c)));
+
+	c->params = *params;
+	return c;
+}
+
+void checker_set_conf(struct checker *c, struct conf_set *set)
+{
+	conf_set_hold(set);
+	conf_set_release(c->set);
+	c->set = set;
+}
+
+/* Spread by name and process start, so that nodes and servers do not check in step. */
+static uint64_t seed_of(const struct server *server)
+{
+	const struct server_block *b = server->block;
+	uint64_t seed = lb_hash_mix((uint64_t)clock_now(), lb_hash(b->service, strlen(b->service)));
+
+	return lb_hash_mix(seed, lb_hash(b->name, strlen(b->name)));
+}
+
+static void begin(struct server_check *check)
+{
+	struct health_params params = params_of(check->server->conf->check);
+
+	health_init(&check->server->health, &params, seed_of(check->server), clock_now());
+	check->server->since = clock_wall();
+	check->server->agent_percent = 100;
+	check->server->report.failures = 0;
+	schedule(check);
+}
+
+void checker_add(struct checker *c, struct server *server)
+{
+	struct server_check *check = must(calloc(1, sizeof(*check)));
+
+	check->checker = c;
+	check->server = server;
+	ev_timer_init(&check->due, on_due, 0., 0.);
+	check->due.data = check;
+	server->check = check;
+	begin(check);
+}
+
+void checker_keep(struct checker *c, struct server *server, bool changed)
+{
+	struct server_check *check = server->check;
+	struct health_params params = params_of(server->conf->check);
+
+	(void)c;
+	if (!changed)
+		return;
+	stop_probe(check);
+	server->agent_percent = 100;
+	health_set_params(&server->health, &params, clock_now());
+	schedule(check);
+}
+
+void checker_remove(struct checker *c, struct server *server)
+{
+	stop_probe(server->check);
+	ev_timer_stop(c->params.loop, &server->check->due);
+	free(server->check);
+	server->check = NULL;
+}
+
+void checker_pause(struct checker *c, struct server *server)
+{
+	stop_probe(server->check);
+	ev_timer_stop(c->params.loop, &server->check->due);
+}
+
+void checker_resume(struct checker *c, struct server *server)
+{
+	(void)c;
+	server->returning = true;
+	begin(server->check);
+}
+
+void checker_connect_failed(struct checker *c, struct server *server)
+{
+	(void)c;
+	if (server->admin == LB_ADMIN_MAINT)
+		return;
+	if (health_connect_failed(&server->health, clock_now()))
+		tell_transition(server->check);
+	schedule(server->check);
+}
+
+void checker_connect_ok(struct checker *c, struct server *server)
+{
+	(void)c;
+	health_connect_ok(&server->health);
+}
+
+void checker_free(struct checker *c)
+{
+	if (!c)
+		return;
+	conf_set_release(c->set);
+	free(c);
+}

@@ -1,0 +1,143 @@
+#include "daemon/proxy/control/collect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/ipc/ipc.h"
+#include "daemon/proxy/control/must.h"
+#include "daemon/sys/clock.h"
+#include "daemon/sys/logsink.h"
+
+/* Sums over the workers; the smoothed connect time is the mean of those that have one. */
+static void add_server_slots(const struct server_block *block, struct lb_snapshot_server *out)
+{
+	lb_duration sum = 0;
+	unsigned known = 0;
+
+	for (uint32_t i = 0; i < block->workers; i++) {
+		const struct server_slot *slot = &block->slot[i];
+		lb_duration connect = atomic_load_explicit(&slot->connect_time, memory_order_relaxed);
+
+		out->sessions += counter_get(&slot->sessions);
+		out->sessions_total += counter_get(&slot->sessions_total);
+		out->bytes_in += counter_get(&slot->bytes_in);
+		out->bytes_out += counter_get(&slot->bytes_out);
+		out->connect_errors += counter_get(&slot->connect_errors);
+		out->hedged += counter_get(&slot->hedged);
+		sum += connect;
+		known += connect > 0;
+	}
+	out->connect_time = known ? sum / known : 0;
+}
+
+static void fill_server(const struct server *server, enum service_use use, lb_time now, struct lb_snapshot_server *out)
+{
+	*out = (struct lb_snapshot_server){
+	    .address = server->conf->address,
+	    .state = server->health.state,
+	    .admin = server->admin,
+	    .weight = server->weight,
+	    .effective_weight = server_usable(server, use) ? server_weight(server, now) : 0,
+	    .backup = server->conf->backup,
+	    .since = server->since,
+	    .reason = server->health.reason,
+	    .check_duration = server->report.duration,
+	    .check_failures = server->report.failures,
+	    .check_last = server->report.at,
+	    .alive_warning = server->health.alive_warning,
+	};
+	memcpy(out->name, server->conf->name, sizeof(out->name));
+	memcpy(out->check_result, server->report.result, sizeof(out->check_result));
+	add_server_slots(server->block, out);
+}
+
+void collect_server(const struct server *server, struct lb_snapshot_server *out)
+{
+	fill_server(server, service_use(server->service), clock_now(), out);
+}
+
+static void add_service_slots(const struct service_block *block, struct lb_snapshot_service *out,
+			      struct lb_snapshot *all)
+{
+	for (uint32_t i = 0; i < block->workers; i++) {
+		const struct service_slot *slot = &block->slot[i];
+
+		out->sessions += counter_get(&slot->sessions);
+		out->sessions_total += counter_get(&slot->sessions_total);
+		out->bytes_in += counter_get(&slot->bytes_in);
+		out->bytes_out += counter_get(&slot->bytes_out);
+		out->refused += counter_get(&slot->refused);
+		out->failed += counter_get(&slot->failed);
+		all->hedged_won += counter_get(&slot->hedge_won);
+		all->hedged_lost += counter_get(&slot->hedge_lost);
+		all->hedged_denied += counter_get(&slot->hedge_denied);
+	}
+}
+
+static void fill_service(const struct service *service, const struct lb_conf *conf, lb_time now,
+			 struct lb_snapshot_service *out, struct lb_snapshot *all)
+{
+	size_t listen_max = service->conf->listen_count * (conf->vip_count ? conf->vip_count : 1);
+	enum service_use use = service_use(service);
+
+	memcpy(out->name, service->conf->name, sizeof(out->name));
+	out->balance = service->conf->balance;
+	out->listen = must(calloc(listen_max + 1, sizeof(*out->listen)));
+	out->listen_count = lb_conf_service_endpoints(conf, service->conf, out->listen, listen_max);
+	out->servers = must(calloc(service->server_count + 1, sizeof(*out->servers)));
+	out->server_count = service->server_count;
+	add_service_slots(service->block, out, all);
+	for (size_t i = 0; i < service->server_count; i++)
+		fill_server(service->servers[i], use, now, &out->servers[i]);
+}
+
+static void fill_threads(const struct collect_source *source, struct lb_snapshot *out)
+{
+	uint32_t workers = crew_size(source->crew);
+
+	out->thread_count = workers + 1;
+	out->threads = must(calloc(out->thread_count, sizeof(*out->threads)));
+	snprintf(out->threads[0].name, sizeof(out->threads[0].name), "control");
+	out->threads[0].stall_max = source->stall_max;
+	for (uint32_t i = 0; i < workers; i++) {
+		snprintf(out->threads[i + 1].name, sizeof(out->threads[0].name), "worker-%u",
+			 (unsigned)i % IPC_WORKERS_MAX);
+		out->threads[i + 1].stall_max = crew_stall(source->crew, i);
+	}
+}
+
+void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
+{
+	const struct lb_conf *conf = source->set->conf;
+	struct recorder_reloads reloads = recorder_reloads(source->recorder);
+	lb_time now = clock_now();
+
+	*out = (struct lb_snapshot){
+	    .cluster = conf->cluster,
+	    .node = conf->nodes[source->set->own_node].name,
+	    .version = LB_VERSION,
+	    .config_hash = conf->hash,
+	    .uptime = now - source->started,
+	    .keeper = source->keeper,
+	    .keeper_age = now - source->keeper_at,
+	    .log_dropped = logsink_dropped(),
+	    .reloads_ok = reloads.applied,
+	    .reloads_refused = reloads.refused,
+	};
+	out->service_count = source->roster->service_count;
+	out->services = must(calloc(out->service_count + 1, sizeof(*out->services)));
+	for (size_t i = 0; i < out->service_count; i++)
+		fill_service(source->roster->services[i], conf, now, &out->services[i], out);
+	fill_threads(source, out);
+}
+
+void collect_clear(struct lb_snapshot *s)
+{
+	for (size_t i = 0; i < s->service_count; i++) {
+		free(s->services[i].listen);
+		free(s->services[i].servers);
+	}
+	free(s->services);
+	free(s->threads);
+}

@@ -1,0 +1,194 @@
+#include "daemon/proxy/control/probe.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/proxy/control/must.h"
+#include "daemon/proxy/control/probe_step.h"
+#include "daemon/sys/clock.h"
+#include "daemon/sys/tcp_sock.h"
+
+static enum probe_step connected(struct probe *p);
+
+/* A TCP check ends with the connection; what was sent before (PROXY header) is all the server gets. */
+static enum probe_step pass(struct probe *p)
+{
+	return probe_over(p, HEALTH_RESULT_OK, "connected");
+}
+
+static const struct probe_row tcp_rows[] = {{connected}, {probe_stream_proxy_header}, {pass}};
+static const struct probe_row http_rows[] = {
+    {connected}, {probe_stream_proxy_header}, {probe_http_ask}, {probe_stream_send}, {probe_http_judge}};
+static const struct probe_row https_rows[] = {{connected},	{probe_stream_proxy_header}, {probe_tls_handshake},
+					      {probe_http_ask}, {probe_stream_send},	     {probe_http_judge}};
+static const struct probe_row agent_rows[] = {{connected}, {probe_stream_proxy_header}, {probe_agent_judge}};
+
+/* Every table's last step ends the conversation, so none needs an end mark. */
+static const struct probe_row *rows_of(enum lb_check_type type)
+{
+	switch (type) {
+	case LB_CHECK_TCP:
+		break;
+	case LB_CHECK_HTTP:
+		return http_rows;
+	case LB_CHECK_HTTPS:
+		return https_rows;
+	case LB_CHECK_AGENT:
+		return agent_rows;
+	}
+	return tcp_rows;
+}
+
+enum probe_step probe_over(struct probe *p, enum health_result result, const char *fmt, ...)
+{
+	va_list args;
+
+	p->outcome.result = result;
+	va_start(args, fmt);
+	vsnprintf(p->outcome.text, sizeof(p->outcome.text), fmt, args);
+	va_end(args);
+	return PROBE_OVER;
+}
+
+enum probe_step probe_failed(struct probe *p, int errnum)
+{
+	char why[64];
+
+	switch (errnum) {
+	case ECONNREFUSED:
+		return probe_over(p, HEALTH_RESULT_REFUSED, "refused");
+	case ECONNRESET:
+	case EPIPE:
+		return probe_over(p, HEALTH_RESULT_RESET, "reset");
+	case ETIMEDOUT:
+		return probe_over(p, HEALTH_RESULT_TIMEOUT, "timeout");
+	default:
+		return probe_over(p, HEALTH_RESULT_UNREACHABLE, "%s", strerror_r(errnum, why, sizeof(why)));
+	}
+}
+
+static enum probe_step connected(struct probe *p)
+{
+	int errnum = tcp_sock_error(p->fd);
+
+	return errnum ? probe_failed(p, errnum) : PROBE_NEXT;
+}
+
+/*
+ * An answered question is closed in order; everything else is cut with RST, so that a server which does not listen to
+ * us does not leave a TIME_WAIT here for each check.
+ */
+static void close_connection(struct probe *p)
+{
+	if (p->fd < 0)
+		return;
+	if (p->ssl && p->answered) {
+		SSL_shutdown(p->ssl);
+		ERR_clear_error();
+	}
+	SSL_free(p->ssl);
+	if (p->answered)
+		close(p->fd);
+	else
+		tcp_sock_reset(p->fd);
+}
+
+static void release(struct probe *p)
+{
+	ev_io_stop(p->params.loop, &p->io);
+	ev_timer_stop(p->params.loop, &p->budget);
+	close_connection(p);
+	free(p->request);
+	free(p);
+}
+
+static void finish(struct probe *p)
+{
+	struct probe_outcome outcome = p->outcome;
+	probe_on_done *on_done = p->params.on_done;
+	void *ctx = p->params.ctx;
+
+	outcome.duration = clock_now() - p->started;
+	release(p);
+	on_done(ctx, &outcome);
+}
+
+static void wait_for(struct probe *p, int events)
+{
+	if (ev_is_active(&p->io) && (p->io.events & (EV_READ | EV_WRITE)) == events)
+		return;
+	ev_io_stop(p->params.loop, &p->io);
+	ev_io_set(&p->io, p->fd, events);
+	ev_io_start(p->params.loop, &p->io);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct probe *p = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (;;) {
+		switch (p->row->step(p)) {
+		case PROBE_NEXT:
+			p->row++;
+			break;
+		case PROBE_READ:
+			wait_for(p, EV_READ);
+			return;
+		case PROBE_WRITE:
+			wait_for(p, EV_WRITE);
+			return;
+		case PROBE_OVER:
+			finish(p);
+			return;
+		}
+	}
+}
+
+/* The budget is over; for a probe that failed at once the outcome is filled and the budget was nothing. */
+static void on_budget(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct probe *p = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (p->fd >= 0)
+		probe_over(p, HEALTH_RESULT_TIMEOUT, "timeout");
+	finish(p);
+}
+
+struct probe *probe_start(const struct probe_params *params)
+{
+	struct probe *p = must(calloc(1, sizeof(*p)));
+	double budget = lb_duration_seconds(params->plan->check->timeout);
+
+	p->params = *params;
+	p->started = clock_now();
+	p->row = rows_of(params->plan->check->type);
+	p->outcome.agent_percent = PROBE_NO_PERCENT;
+	p->fd = tcp_sock_connect(&params->address, NULL);
+	ev_init(&p->io, on_io);
+	p->io.data = p;
+	if (p->fd < 0) {
+		probe_failed(p, errno);
+		budget = 0;
+	} else {
+		wait_for(p, EV_WRITE);
+	}
+	ev_timer_init(&p->budget, on_budget, budget, 0.);
+	p->budget.data = p;
+	ev_timer_start(params->loop, &p->budget);
+	return p;
+}
+
+void probe_cancel(struct probe *p)
+{
+	if (p)
+		release(p);
+}

@@ -1,0 +1,43 @@
+/*
+ * One check of one server: connect, TLS, ask, judge, within one budget of time. start -> on_done at most once -> cancel
+ * is silent. Nothing blocks and nothing is kept beyond the end of the check.
+ */
+#ifndef CONTROL_PROBE_H
+#define CONTROL_PROBE_H
+
+#include <ev.h>
+#include <stdint.h>
+
+#include <lb/health_fsm.h>
+
+#include "daemon/proxy/control/check_plan.h"
+
+#define PROBE_NO_PERCENT 255
+
+struct probe_outcome {
+	enum health_result result;
+	char text[64]; /* for people: "200", "refused", "timeout", "tls: certificate has expired" */
+	lb_duration duration;
+	uint8_t agent_percent; /* weight an agent asked for, PROBE_NO_PERCENT otherwise */
+};
+
+struct probe;
+
+/* The probe is over and freed when this is called; never called before probe_start has returned. */
+typedef void probe_on_done(void *ctx, const struct probe_outcome *outcome);
+
+struct probe_params {
+	struct ev_loop *loop;
+	const struct check_plan *plan; /* must live until the end */
+	struct lb_endpoint address;    /* where to connect to, the check's own port already put in */
+	enum lb_proxy_header send_proxy;
+	probe_on_done *on_done;
+	void *ctx;
+};
+
+/* Never NULL: what fails at once is told through on_done. */
+struct probe *probe_start(const struct probe_params *params);
+/* NULL is fine. */
+void probe_cancel(struct probe *p);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * lbd-proxy: started by lbd, never by hand. Privileges are given up before the first byte from outside is read; the
+ * control thread is this one, worker threads follow when the keeper says how many.
+ */
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+#include "daemon/ipc/ipc.h"
+#include "daemon/proxy/control/control.h"
+#include "daemon/proxy/worker/worker.h"
+#include "daemon/sys/caps.h"
+#include "daemon/sys/logsink.h"
+
+/* Control may not know the data path; here the two meet. */
+static struct worker *start_worker(const struct crew_start *start, struct lb_err *err)
+{
+	return worker_start(
+	    &(struct worker_params){
+		.index = start->index, .control = start->control, .tick = start->tick, .stall_max = start->stall_max},
+	    err);
+}
+
+/* The keeper decides when the proxy ends; a signal to the whole process group must not anticipate that. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGPIPE, SIGTERM, SIGINT, SIGHUP};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+/* Die with the keeper. The kernel forgets this wish when the user changes, so it comes after the privileges. */
+static bool tie_to_keeper(pid_t keeper)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper;
+}
+
+int main(void)
+{
+	pid_t keeper = getppid();
+	struct control *control;
+	struct lb_err err;
+
+	logsink_init("lbd-proxy", LB_LOG_INFO);
+	if (fcntl(IPC_PROXY_FD, F_SETFD, FD_CLOEXEC) != 0) {
+		fputs("lbd-proxy: it is started by lbd; see lbd(8)\n", stderr);
+		return 2;
+	}
+	ignore_signals();
+	if (!caps_drop_all(&err)) {
+		lb_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	if (!tie_to_keeper(keeper))
+		return EXIT_FAILURE;
+	control = control_new(&(struct control_params){
+	    .loop = ev_default_loop(0),
+	    .channel_fd = IPC_PROXY_FD,
+	    .workers = {.start = start_worker, .mailbox = worker_mailbox, .join = worker_join},
+	});
+	control_run(control);
+	control_free(control);
+	return EXIT_SUCCESS;
+}
