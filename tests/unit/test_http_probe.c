@@ -90,7 +90,8 @@ static const struct {
     {"HTTP/1.1 101 Switching Protocols\r\n",								HEALTH_RESULT_WRONG	},
  /* Informational answers come first. */
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",							 HEALTH_RESULT_OK	 },
-    {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 x\r\n\r\nHTTP/1.1 503 x\r\n",	       HEALTH_RESULT_WRONG  },
+    {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 199 x\r\n\r\nHTTP/1.1 200 x\r\n",	       HEALTH_RESULT_OK     },
+    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 \n",							    HEALTH_RESULT_GARBAGE},
     {"HTTP/1.1 100 Continue\r\n\r\nmore",								   HEALTH_RESULT_GARBAGE},
  /* No HTTP. */
     {"SSH-2.0-OpenSSH_9.2\r\n",									     HEALTH_RESULT_GARBAGE},
@@ -122,6 +123,9 @@ START_TEST(the_verdict_is_known_at_the_end_of_the_status_line)
 	enum health_result result;
 
 	ck_assert_uint_eq(feed(answer, strlen(answer), 1, &result), strlen("HTTP/1.1 200 OK\r\n"));
+	/* Another protocol than the one that was spoken is no beginning of an answer. */
+	ck_assert_uint_eq(feed("HTTP/1.1 101 x\r\n\r\n", 18, 1, &result), 16);
+	ck_assert_int_eq(result, HEALTH_RESULT_WRONG);
 	/* What does not begin like HTTP is known with the first byte that differs. */
 	ck_assert_uint_eq(feed("HTTQ", 4, 1, &result), 4);
 	ck_assert_int_eq(result, HEALTH_RESULT_GARBAGE);
