@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -280,6 +281,90 @@ START_TEST(leastconn_spreads_and_a_full_server_is_passed_over)
 }
 END_TEST
 
+static void expect_text(int fd, const char *text)
+{
+	char got[128];
+
+	rig_read(fd, got, strlen(text));
+	ck_assert(memcmp(got, text, strlen(text)) == 0);
+}
+
+START_TEST(a_server_is_told_who_the_client_is)
+{
+	uint16_t port;
+	int web = rig_listen(16, &port), client, server;
+	struct sockaddr_in sa;
+	socklen_t len = sizeof(sa);
+	char line[128];
+
+	rig.service.send_proxy = LB_PROXY_V1;
+	rig_add_server(&rig, port);
+	rig_publish(&rig);
+	rig_pair(&rig, web, &client, &server);
+	getsockname(client, (struct sockaddr *)&sa, &len);
+	snprintf(line, sizeof(line), "PROXY TCP4 127.0.0.1 127.0.0.1 %u %u\r\n", ntohs(sa.sin_port),
+		 rig.listener.endpoint.port);
+	expect_text(server, line);
+	rig_say(client, server, "hello");
+	rig_wait_counter(&rig, &rig.block->slot[0].bytes_in, 5);
+	close(client);
+	close(server);
+	close(web);
+}
+END_TEST
+
+/* A chain of proxies: the header comes in pieces, is believed, judged by allow and deny, and passed on. */
+START_TEST(a_trusted_client_says_who_it_speaks_for)
+{
+	struct lb_cidr trusted, bad;
+	uint16_t port;
+	int web = rig_listen(16, &port), client, server;
+	static const char header[] = "PROXY TCP4 192.0.2.7 198.51.100.1 1234 443\r\n";
+
+	ck_assert(lb_cidr_parse("127.0.0.0/8", &trusted) && lb_cidr_parse("203.0.113.0/24", &bad));
+	rig.service.accept_proxy = true;
+	rig.service.accept_proxy_from = &trusted;
+	rig.service.accept_proxy_from_count = 1;
+	rig.service.deny = &bad;
+	rig.service.deny_count = 1;
+	rig.service.send_proxy = LB_PROXY_V1;
+	rig_add_server(&rig, port);
+	rig_publish(&rig);
+
+	client = rig_client(&rig);
+	for (size_t i = 0; i < sizeof(header) - 1; i += 5) {
+		rig_write(client, header + i, sizeof(header) - 1 - i < 5 ? sizeof(header) - 1 - i : 5);
+		usleep(1000);
+	}
+	server = rig_accept(web);
+	expect_text(server, header);
+	rig_say(client, server, "hello");
+	rig_send(&rig, message_new(MESSAGE_LIST_SESSIONS));
+	struct message *m = rig_wait(&rig, MESSAGE_SESSION_LIST, rig.seen[MESSAGE_SESSION_LIST] + 1);
+	char text[LB_ENDPOINT_TEXT];
+	ck_assert_str_eq(lb_endpoint_text(&m->sessions[0].client, text), "192.0.2.7:1234");
+	close(client);
+	close(server);
+
+	static const char *const refused[] = {"GET / HTTP/1.1\r\n\r\n",
+					      "PROXY TCP4 203.0.113.9 198.51.100.1 1234 443\r\n"};
+	for (int i = 0; i < 2; i++) {
+		client = rig_client(&rig);
+		rig_write(client, refused[i], strlen(refused[i]));
+		ck_assert_int_eq(rig_read_end(client), -ECONNRESET);
+		close(client);
+	}
+	rig_wait_counter(&rig, &rig.block->slot[0].refused, 2);
+	/* Half a header, then nothing: gone without a trace. */
+	client = rig_client(&rig);
+	rig_write(client, "PROXY TC", 8);
+	usleep(20000);
+	close(client);
+	rig_wait_counter(&rig, &rig.block->slot[0].sessions, 0);
+	close(web);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("worker_connect");
@@ -296,6 +381,8 @@ int main(void)
 	tcase_add_test(tc, a_silent_server_is_given_up_after_the_connect_timeout);
 	tcase_add_test(tc, the_server_sees_the_vip_as_its_client);
 	tcase_add_test(tc, leastconn_spreads_and_a_full_server_is_passed_over);
+	tcase_add_test(tc, a_server_is_told_who_the_client_is);
+	tcase_add_test(tc, a_trusted_client_says_who_it_speaks_for);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 

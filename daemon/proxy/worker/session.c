@@ -1,8 +1,11 @@
 #include "daemon/proxy/worker/session.h"
 
+#include <lb/proxy_header.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/proxy/worker/accept_proxy.h"
 #include "daemon/proxy/worker/connect.h"
 #include "daemon/proxy/worker/relay.h"
 
@@ -19,13 +22,20 @@ static bool is_in(const struct lb_cidr *list, size_t count, const struct lb_addr
 	return false;
 }
 
-/* May this client be served at all? FLOW_END_NONE when it may. */
-static enum flow_end judge(const struct worker_service *service, const struct lb_addr *client)
+/* May this client be served at all? */
+static bool is_allowed(const struct lb_conf_service *conf, const struct lb_addr *client)
+{
+	if (is_in(conf->deny, conf->deny_count, client))
+		return false;
+	return conf->allow_count == 0 || is_in(conf->allow, conf->allow_count, client);
+}
+
+/* What can be said before there is a session; FLOW_END_NONE when nothing speaks against it. */
+static enum flow_end judge(const struct worker_service *service, const struct lb_addr *client, bool awaits_header)
 {
 	const struct lb_conf_service *conf = service->conf;
 
-	if (is_in(conf->deny, conf->deny_count, client) ||
-	    (conf->allow_count > 0 && !is_in(conf->allow, conf->allow_count, client)))
+	if (!awaits_header && !is_allowed(conf, client))
 		return FLOW_END_REFUSED;
 	if (conf->max_connections > 0 && pool_service_sessions(service) >= conf->max_connections)
 		return FLOW_END_LIMIT;
@@ -56,7 +66,9 @@ static void init_side(struct session *s, enum flow_side side, int fd)
 void session_start(struct worker *w, const struct session_origin *origin, int fd, const struct lb_endpoint *client)
 {
 	const struct lb_conf_service *conf = origin->service->conf;
-	enum flow_end why = judge(origin->service, &client->addr);
+	bool awaits_header =
+	    conf->accept_proxy && is_in(conf->accept_proxy_from, conf->accept_proxy_from_count, &client->addr);
+	enum flow_end why = judge(origin->service, &client->addr, awaits_header);
 	struct session *s;
 
 	if (why != FLOW_END_NONE) {
@@ -81,7 +93,12 @@ void session_start(struct worker *w, const struct session_origin *origin, int fd
 	init_side(s, FLOW_SERVER, -1);
 	flow_init(&s->flow, w->now);
 	pool_service_enter(s->service);
-	session_admitted(s);
+	s->send_proxy = (uint8_t)conf->send_proxy;
+	s->awaits_header = awaits_header;
+	if (awaits_header)
+		accept_proxy_start(s);
+	else
+		session_admitted(s);
 }
 
 /* --- choose --- */
@@ -108,16 +125,34 @@ static bool count_source(struct session *s)
 
 void session_admitted(struct session *s)
 {
+	if (s->service->conf == NULL) {
+		session_end(s, FLOW_END_NO_SERVER);
+		return;
+	}
+	if (s->awaits_header && !is_allowed(s->service->conf, &s->client.addr)) {
+		session_end(s, FLOW_END_REFUSED);
+		return;
+	}
 	if (!count_source(s)) {
-		counter_add_own(&s->service->slot->refused, 1);
 		session_end(s, FLOW_END_LIMIT);
 		return;
 	}
+	s->awaits_header = false;
 	counter_add_own(&s->service->slot->sessions_total, 1);
 	connect_start(s);
 }
 
 /* --- relay --- */
+
+/* The first bytes that the server gets say who the client is. A new socket takes them all. */
+static bool send_header(struct session *s)
+{
+	uint8_t header[PROXY_HEADER_ENCODED_MAX];
+	size_t len = proxy_header_encode((enum lb_proxy_header)s->send_proxy, &s->client,
+					 s->destination != NULL ? s->destination : &s->local, header, sizeof(header));
+
+	return send(s->side[FLOW_SERVER].io.fd, header, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
 
 void session_connected(struct session *s, struct worker_server *server, int fd, bool readable)
 {
@@ -128,6 +163,10 @@ void session_connected(struct session *s, struct worker_server *server, int fd, 
 	counter_add_own(&server->slot->sessions_total, 1);
 	if (!session_event(s, FLOW_CONNECTED, FLOW_SERVER, 0))
 		return;
+	if (s->send_proxy != LB_PROXY_OFF && !send_header(s)) {
+		session_end(s, FLOW_END_SERVER_RESET);
+		return;
+	}
 	wheel_need(&w->wheel, &s->timer, w->now + OPTIONS_AFTER);
 	/* The client has mostly spoken by now. */
 	if (!relay_read(s, FLOW_CLIENT))
@@ -143,6 +182,10 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 	enum flow_side side = io == &s->side[FLOW_CLIENT].io ? FLOW_CLIENT : FLOW_SERVER;
 
 	(void)loop;
+	if (s->awaits_header) {
+		accept_proxy_continue(s);
+		return;
+	}
 	if ((revents & EV_WRITE) != 0 && !relay_write(s, side))
 		return;
 	if ((revents & EV_READ) != 0 && !relay_read(s, side))
@@ -173,6 +216,10 @@ void session_update_interest(struct session *s)
 
 void session_on_timer(struct session *s)
 {
+	if (s->awaits_header) {
+		session_end(s, FLOW_END_BAD_PROXY_HEADER);
+		return;
+	}
 	if (s->server != NULL && !s->options_set) {
 		tcp_sock_set_options(s->side[FLOW_SERVER].io.fd, &s->service->tcp);
 		s->options_set = true;
@@ -215,6 +262,16 @@ static void write_log(struct session *s)
 	session_log_write(&s->worker->log, &entry, s->worker->now);
 }
 
+static void count_end(struct session *s)
+{
+	enum flow_end end = s->flow.end;
+
+	if (end == FLOW_END_LIMIT || end == FLOW_END_REFUSED || end == FLOW_END_BAD_PROXY_HEADER)
+		counter_add_own(&s->service->slot->refused, 1);
+	else if (s->server == NULL)
+		counter_add_own(&s->service->slot->failed, 1);
+}
+
 /* Give back everything in the reverse order of taking it. */
 static void release(struct session *s, const bool reset[2])
 {
@@ -225,9 +282,9 @@ static void release(struct session *s, const bool reset[2])
 	close_side(s, FLOW_SERVER, reset[FLOW_SERVER]);
 	close_side(s, FLOW_CLIENT, reset[FLOW_CLIENT]);
 	wheel_remove(&s->timer);
+	free(s->destination);
 	write_log(s);
-	if (s->server == NULL && s->flow.end != FLOW_END_LIMIT)
-		counter_add_own(&s->service->slot->failed, 1);
+	count_end(s);
 	if (s->source_counted)
 		source_table_leave(w->sources, s->source_key);
 	if (s->server != NULL)

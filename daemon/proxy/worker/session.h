@@ -34,11 +34,15 @@ struct session {
 	struct flow_limits limits;
 	struct session_side side[2];
 	struct lb_endpoint client, local;
+	struct lb_endpoint *destination; /* where a PROXY header says that the client came to; NULL: local */
 	uint64_t id, source_key;
 	lb_time started;
 	lb_duration connect_time;
 	bool on_vip, source_counted, options_set;
-	bool farewell; /* a side takes no more bytes, its last ones are being read */
+	bool awaits_header;   /* a PROXY header of the client; no server is chosen before */
+	uint8_t send_proxy;   /* enum lb_proxy_header */
+	uint16_t header_seen; /* bytes of an unfinished PROXY header */
+	bool farewell;	      /* a side takes no more bytes, its last ones are being read */
 };
 
 /* Where a connection was accepted. */
@@ -54,7 +58,7 @@ struct session_origin {
  */
 void session_start(struct worker *w, const struct session_origin *origin, int fd, const struct lb_endpoint *client);
 
-/* The client is who it says: count it, choose a server. For connections that began with a PROXY header. */
+/* It is known who the client is: judge and count it, choose a server. */
 void session_admitted(struct session *s);
 /* A server is connected on fd (entered, see pool_choose): relay. readable: it has sent something already. */
 void session_connected(struct session *s, struct worker_server *server, int fd, bool readable);
