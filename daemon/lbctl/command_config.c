@@ -84,15 +84,11 @@ int command_config(const struct command_call *call)
 {
 	struct client_reply reply;
 	struct lb_text out = {0};
-	char *pretty;
 	int code = command_get(call, "/v1/config", &reply);
 
 	if (code != COMMAND_OK)
 		return code;
-	pretty = call->json || !reply.json ? NULL : json_dumps(reply.json, JSON_INDENT(2));
-	lb_text_add(&out, pretty ? pretty : lb_text_str(&reply.body));
-	lb_text_add(&out, pretty ? "\n" : "");
-	free(pretty);
+	lb_text_add(&out, call->json ? lb_text_str(&reply.body) : format_string(reply.json, "yaml"));
 	client_reply_free(&reply);
 	return command_print(&out, COMMAND_OK);
 }

@@ -5,7 +5,6 @@
 
 #include "daemon/lbctl/command.h"
 #include "daemon/lbctl/format.h"
-#include "daemon/lbctl/listing.h"
 
 #define LOOK_INTERVAL LB_MSEC(200)
 /* After a reset the sessions need a moment to be gone from the counters. */
@@ -25,64 +24,70 @@ static int post_server(const struct command_call *call, const struct command_tar
 	return code;
 }
 
-static int delete_session(const struct command_call *call, double id)
+/* Reset the sessions that path names; their number goes to *count. */
+static int end_sessions(const struct command_call *call, const char *path, size_t *count)
 {
 	struct client_reply reply;
-	char path[64];
-	int code;
-
-	snprintf(path, sizeof(path), "/v1/connections/%.0f", id);
-	code = command_request(call, &(struct client_request){.method = "DELETE", .path = path}, &reply);
-	if (code == COMMAND_OK)
-		client_reply_free(&reply);
-	return code;
-}
-
-/* Sessions of the target; with end, each is reset. A session that ended by itself in between is no failure. */
-static int each_session(const struct command_call *call, const struct command_target *target, bool end, size_t *count)
-{
-	struct listing_filter filter = {.service = target->service, .server = target->server};
-	struct client_reply reply;
-	const json_t *session;
-	size_t i;
-	int code = command_get(call, "/v1/connections", &reply);
+	int code = command_request(call, &(struct client_request){.method = "DELETE", .path = path}, &reply);
 
 	*count = 0;
 	if (code != COMMAND_OK)
 		return code;
-	json_array_foreach(json_object_get(reply.json, "connections"), i, session)
-	{
-		struct client_reply answer;
-		struct lb_err err;
-		char path[64];
-
-		if (!listing_matches(session, &filter))
-			continue;
-		++*count;
-		snprintf(path, sizeof(path), "/v1/connections/%.0f", format_number(session, "id", 0));
-		if (!end)
-			continue;
-		if (!client_call(call->client, &(struct client_request){.method = "DELETE", .path = path}, &answer,
-				 &err)) {
-			code = command_fail(COMMAND_NO_DAEMON, err.text);
-			break;
-		}
-		client_reply_free(&answer);
-	}
+	*count = (size_t)format_number(reply.json, "ended", 0);
 	client_reply_free(&reply);
+	return COMMAND_OK;
+}
+
+/* "/v1/connections?server=SERVICE/SERVER" */
+static void add_sessions_path(const struct command_call *call, const struct command_target *target,
+			      struct lb_text *path)
+{
+	lb_text_add(path, "/v1/connections?server=");
+	client_escape(call->client, target->service, path);
+	lb_text_add(path, "/");
+	client_escape(call->client, target->server, path);
+}
+
+static int end_sessions_of(const struct command_call *call, const struct command_target *target, size_t *count)
+{
+	struct lb_text path = {0};
+	int code;
+
+	add_sessions_path(call, target, &path);
+	code = end_sessions(call, lb_text_str(&path), count);
+	lb_text_free(&path);
 	return code;
+}
+
+static int count_sessions(const struct command_call *call, const struct command_target *target, size_t *count)
+{
+	struct client_reply reply;
+	struct lb_text path = {0};
+	int code;
+
+	add_sessions_path(call, target, &path);
+	lb_text_add(&path, "&limit=0");
+	code = command_get(call, lb_text_str(&path), &reply);
+	lb_text_free(&path);
+	if (code != COMMAND_OK)
+		return code;
+	*count = (size_t)format_number(reply.json, "total", 0);
+	client_reply_free(&reply);
+	return COMMAND_OK;
 }
 
 /* Until the server has no session: resets what is left at kill_at, gives up at deadline. */
 static int wait_until_idle(const struct command_call *call, const struct command_target *target, lb_time kill_at,
 			   lb_time deadline)
 {
-	size_t left;
+	size_t left = 0, ended;
 
 	for (;;) {
 		lb_time now = command_clock();
-		int code = each_session(call, target, now >= kill_at, &left);
+		int code = count_sessions(call, target, &left);
 
+		if (code == COMMAND_OK && left > 0 && now >= kill_at)
+			code = end_sessions_of(call, target, &ended);
 		if (code != COMMAND_OK || left == 0)
 			return code;
 		if (now >= deadline)
@@ -153,15 +158,15 @@ int command_kill(const struct command_call *call)
 {
 	struct command_target target;
 	long id = parse_number(call->arguments[0]);
+	char path[64];
 	size_t count;
 	int code;
 
-	if (id >= 0)
-		return delete_session(call, (double)id);
-	if (!command_target(call->arguments[0], &target))
+	snprintf(path, sizeof(path), "/v1/connections/%ld", id);
+	if (id < 0 && !command_target(call->arguments[0], &target))
 		return COMMAND_USAGE;
-	code = each_session(call, &target, true, &count);
-	if (code == COMMAND_OK && !call->json)
-		printf("%zu session%s reset\n", count, count == 1 ? "" : "s");
+	code = id >= 0 ? end_sessions(call, path, &count) : end_sessions_of(call, &target, &count);
+	if (code == COMMAND_OK)
+		printf(call->json ? "{\"ended\": %zu}\n" : "%zu ended\n", count);
 	return code;
 }

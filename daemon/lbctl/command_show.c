@@ -93,32 +93,25 @@ int command_metrics(const struct command_call *call)
 	return show(call, "/metrics");
 }
 
-struct follow {
-	const struct command_call *call;
-};
-
 static bool on_event_line(void *ctx, const char *line)
 {
-	const struct follow *follow = ctx;
+	const struct command_call *call = ctx;
 	json_t *event = json_loads(line, 0, NULL);
 	struct lb_text out = {0};
 
-	if (follow->call->json)
+	if (call->json)
 		lb_text_addf(&out, "%s\n", line);
 	else if (event)
-		listing_event(event, follow->call->colour, &out);
+		listing_event(event, call->colour, &out);
 	json_decref(event);
 	return command_print(&out, COMMAND_OK) == COMMAND_OK;
 }
 
-static int follow_events(const struct command_call *call, double since)
+static int follow_events(const struct command_call *call, const char *path)
 {
-	struct follow follow = {call};
 	struct lb_err err;
-	char path[96];
 
-	snprintf(path, sizeof(path), "/v1/events?since=%.0f&follow=1", since);
-	if (!client_follow(call->client, path, on_event_line, &follow, &err))
+	if (!client_follow(call->client, path, on_event_line, (void *)(uintptr_t)call, &err))
 		return command_fail(COMMAND_NO_DAEMON, err.text);
 	return COMMAND_OK;
 }
@@ -126,50 +119,56 @@ static int follow_events(const struct command_call *call, double since)
 int command_events(const struct command_call *call)
 {
 	const char *lines = call->values[COMMAND_LINES];
-	char *end = NULL;
-	long count = lines ? strtol(lines, &end, 10) : EVENT_LINES;
+	char *end = NULL, path[96];
+	unsigned long count = lines ? strtoul(lines, &end, 10) : EVENT_LINES;
 	struct client_reply reply;
 	struct lb_text out = {0};
-	const json_t *events;
-	double newest;
 	int code;
 
-	if (lines && (*lines == '\0' || *end != '\0' || count < 0))
+	if (lines && (*lines < '0' || *lines > '9' || *end != '\0'))
 		return command_fail(COMMAND_USAGE, "-n needs a number of events");
-	code = command_get(call, "/v1/events?since=0", &reply);
-	if (code != COMMAND_OK)
-		return code;
-	events = json_object_get(reply.json, "events");
-	newest = format_number(json_array_get(events, json_array_size(events) - 1), "id", 0);
-	if (!call->json)
-		listing_events(events, (size_t)count, call->colour, &out);
-	else if (!call->values[COMMAND_FOLLOW])
-		lb_text_add(&out, lb_text_str(&reply.body));
-	client_reply_free(&reply);
-	code = command_print(&out, COMMAND_OK);
-	return code == COMMAND_OK && call->values[COMMAND_FOLLOW] ? follow_events(call, newest) : code;
-}
-
-int command_connections(const struct command_call *call)
-{
-	const char *clients = call->values[COMMAND_CLIENT];
-	struct listing_filter filter = {.service = call->values[COMMAND_SERVICE],
-					.server = call->values[COMMAND_SERVER]};
-	struct client_reply reply;
-	struct lb_text out = {0};
-	struct lb_cidr cidr;
-	int code;
-
-	if (clients && !lb_cidr_parse(clients, &cidr))
-		return command_fail(COMMAND_USAGE, "--client needs an address or a network, such as 10.0.0.0/8");
-	filter.client = clients ? &cidr : NULL;
-	code = command_get(call, "/v1/connections", &reply);
+	snprintf(path, sizeof(path), "/v1/events?n=%lu%s", count, call->values[COMMAND_FOLLOW] ? "&follow=1" : "");
+	if (call->values[COMMAND_FOLLOW])
+		return follow_events(call, path);
+	code = command_get(call, path, &reply);
 	if (code != COMMAND_OK)
 		return code;
 	if (call->json)
 		lb_text_add(&out, lb_text_str(&reply.body));
 	else
-		listing_sessions(json_object_get(reply.json, "connections"), &filter, call->colour, &out);
+		listing_events(json_object_get(reply.json, "events"), (size_t)count, call->colour, &out);
+	client_reply_free(&reply);
+	return command_print(&out, COMMAND_OK);
+}
+
+/* One part of the query, where the option is given. */
+static void add_filter(const struct command_call *call, enum command_option option, const char *name,
+		       struct lb_text *path)
+{
+	if (!call->values[option])
+		return;
+	lb_text_addf(path, "%s%s=", strchr(lb_text_str(path), '?') ? "&" : "?", name);
+	client_escape(call->client, call->values[option], path);
+}
+
+int command_connections(const struct command_call *call)
+{
+	struct client_reply reply;
+	struct lb_text path = {0}, out = {0};
+	int code;
+
+	lb_text_add(&path, "/v1/connections");
+	add_filter(call, COMMAND_SERVICE, "service", &path);
+	add_filter(call, COMMAND_SERVER, "server", &path);
+	add_filter(call, COMMAND_CLIENT, "client", &path);
+	code = command_get(call, lb_text_str(&path), &reply);
+	lb_text_free(&path);
+	if (code != COMMAND_OK)
+		return code;
+	if (call->json)
+		lb_text_add(&out, lb_text_str(&reply.body));
+	else
+		listing_sessions(reply.json, call->colour, &out);
 	client_reply_free(&reply);
 	return command_print(&out, COMMAND_OK);
 }

@@ -72,23 +72,7 @@ void listing_event(const json_t *event, bool colour, struct lb_text *out)
 	lb_text_add(out, "\n");
 }
 
-static bool from_clients(const json_t *session, const struct lb_cidr *clients)
-{
-	struct lb_endpoint client;
-
-	return lb_endpoint_parse(format_string(session, "client"), &client) && lb_cidr_contains(clients, &client.addr);
-}
-
-bool listing_matches(const json_t *session, const struct listing_filter *filter)
-{
-	if (filter->service && strcmp(filter->service, format_string(session, "service")) != 0)
-		return false;
-	if (filter->server && strcmp(filter->server, format_string(session, "server")) != 0)
-		return false;
-	return !filter->client || from_clients(session, filter->client);
-}
-
-void listing_sessions(const json_t *sessions, const struct listing_filter *filter, bool colour, struct lb_text *out)
+void listing_sessions(const json_t *answer, bool colour, struct lb_text *out)
 {
 	static const struct table_column columns[] = {
 	    {"ID",	   true },
@@ -101,17 +85,15 @@ void listing_sessions(const json_t *sessions, const struct listing_filter *filte
 	     {"OUT",     true },
 	};
 	struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	const json_t *session;
-	size_t i, shown = 0;
+	const json_t *sessions = json_object_get(answer, "connections"), *session;
+	double all = format_number(answer, "total", 0);
+	size_t i;
 
 	json_array_foreach(sessions, i, session)
 	{
 		char age[FORMAT_TEXT], in[FORMAT_TEXT], sent[FORMAT_TEXT];
 
-		if (!listing_matches(session, filter))
-			continue;
-		shown++;
-		table_cell(t, TABLE_PLAIN, "%.0f", format_number(session, "id", 0));
+		table_cell(t, TABLE_PLAIN, "%lld", (long long)json_integer_value(json_object_get(session, "id")));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "service"));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "server"));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(session, "client"));
@@ -121,6 +103,8 @@ void listing_sessions(const json_t *sessions, const struct listing_filter *filte
 		table_cell(t, TABLE_PLAIN, "%s", format_bytes(format_number(session, "bytes_out", 0), sent));
 	}
 	table_text(t, colour, out);
-	lb_text_addf(out, "%zu session%s\n", shown, shown == 1 ? "" : "s");
 	table_free(t);
+	if ((double)i < all)
+		lb_text_addf(out, "%zu of ", i);
+	lb_text_addf(out, "%.0f session%s\n", all, all > 0 && all < 2 ? "" : "s");
 }

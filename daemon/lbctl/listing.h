@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <lb/addr.h>
 #include <lb/text.h>
 
 /* The last count of an array of events, oldest first. */
@@ -16,14 +15,7 @@ void listing_events(const json_t *events, size_t count, bool colour, struct lb_t
 /* One event on a line of its own, for a stream. */
 void listing_event(const json_t *event, bool colour, struct lb_text *out);
 
-/* Which sessions are meant; NULL members mean any. */
-struct listing_filter {
-	const char *service, *server;
-	const struct lb_cidr *client;
-};
-
-bool listing_matches(const json_t *session, const struct listing_filter *filter);
-/* The matching sessions and, below them, how many there are. */
-void listing_sessions(const json_t *sessions, const struct listing_filter *filter, bool colour, struct lb_text *out);
+/* GET /v1/connections: the sessions and, below them, how many there are. */
+void listing_sessions(const json_t *answer, bool colour, struct lb_text *out);
 
 #endif

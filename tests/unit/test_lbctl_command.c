@@ -100,31 +100,24 @@ START_TEST(every_command_is_explained)
 }
 END_TEST
 
-static json_t *sessions(void)
-{
-	return json_pack("[{s:i,s:s,s:s,s:s,s:s,s:f,s:i,s:i}, {s:i,s:s,s:s,s:s,s:s,s:f,s:i,s:i}]", "id", 7, "service",
-			 "kube-api", "server", "k8s-master-1", "client", "10.1.2.3:4567", "state", "relaying",
-			 "age_seconds", 61.0, "bytes_in", 10, "bytes_out", 2500, "id", 12, "service", "ingress-http",
-			 "server", "k8s-worker-1", "client", "[2001:db8::1]:80", "state", "connecting", "age_seconds",
-			 1.0, "bytes_in", 0, "bytes_out", 0);
-}
-
 START_TEST(session_list)
 {
-	json_t *list = sessions();
-	struct lb_cidr ten;
+	json_t *answer = json_pack("{s:i,s:[{s:i,s:s,s:s,s:s,s:s,s:f,s:i,s:i}]}", "total", 2, "connections", "id", 7,
+				   "service", "kube-api", "server", "k8s-master-1", "client", "10.1.2.3:4567", "state",
+				   "established", "age_seconds", 61.0, "bytes_in", 10, "bytes_out", 2500);
 	struct lb_text out = {0};
 
-	ck_assert(lb_cidr_parse("10.0.0.0/8", &ten));
-	listing_sessions(list, &(struct listing_filter){.client = &ten}, false, &out);
+	listing_sessions(answer, false, &out);
 	ck_assert_str_eq(lb_text_str(&out),
-			 "ID  SERVICE   SERVER        CLIENT         STATE        AGE    IN     OUT\n"
-			 " 7  kube-api  k8s-master-1  10.1.2.3:4567  relaying  1m 01s  10 B  2.5 kB\n"
-			 "1 session\n");
+			 "ID  SERVICE   SERVER        CLIENT         STATE           AGE    IN     OUT\n"
+			 " 7  kube-api  k8s-master-1  10.1.2.3:4567  established  1m 01s  10 B  2.5 kB\n"
+			 "1 of 2 sessions\n");
 	lb_text_free(&out);
-	ck_assert(!listing_matches(json_array_get(list, 0), &(struct listing_filter){.service = "ingress-http"}));
-	ck_assert(listing_matches(json_array_get(list, 1), &(struct listing_filter){.server = "k8s-worker-1"}));
-	json_decref(list);
+	json_object_set_new(answer, "total", json_integer(1));
+	listing_sessions(answer, false, &out);
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&out), "2.5 kB\n1 session\n"));
+	lb_text_free(&out);
+	json_decref(answer);
 }
 END_TEST
 
