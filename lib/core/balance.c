@@ -9,16 +9,24 @@
 
 /* One turn of weight 1; divisible by every weight up to 256 closely enough that shares are exact within 1e-9. */
 #define TURN (1ull << 40)
+/* Virtual time is taken back to zero when it reaches this, long before it could overflow. */
+#define TURNS_MAX (1ull << 52)
 
 static const struct balance_ops *const algorithms[] = {
     [LB_LEASTCONN] = &balance_least_ops, [LB_ROUNDROBIN] = &balance_rr_ops, [LB_RANDOM] = &balance_random_ops,
     [LB_SOURCE] = &balance_source_ops,	 [LB_FIRST] = &balance_first_ops,
 };
 
+/* A new session counts where there are others; idle servers are all alike, so that their turns decide by weight. */
+static uint64_t load_with_one_more(const struct balance_server *s)
+{
+	return s->load > 0 ? (uint64_t)s->load + 1 : 0;
+}
+
 int balance_compare_load(const struct balance *b, size_t x, size_t y)
 {
 	const struct balance_server *sx = &b->servers[x], *sy = &b->servers[y];
-	uint64_t lx = ((uint64_t)sx->load + 1) * sy->weight, ly = ((uint64_t)sy->load + 1) * sx->weight;
+	uint64_t lx = load_with_one_more(sx) * sy->weight, ly = load_with_one_more(sy) * sx->weight;
 
 	return lx < ly ? -1 : lx > ly;
 }
@@ -30,9 +38,23 @@ int balance_compare_turn(const struct balance *b, size_t x, size_t y)
 	return x < y ? -1 : x > y;
 }
 
+/* Only what lies before the present matters, so turns that were missed may all become zero. */
+static void take_time_back(struct balance *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		b->turn[i] = b->turn[i] > b->present ? b->turn[i] - b->present : 0;
+	b->present = 0;
+	balance_heap_build(b);
+}
+
 void balance_advance_turn(struct balance *b, size_t i)
 {
-	b->turn[i] += TURN / b->servers[i].weight;
+	/* A server that was out, full or busy for long begins at the present: it catches up on nothing. */
+	if (b->turn[i] > b->present)
+		b->present = b->turn[i];
+	b->turn[i] = b->present + TURN / b->servers[i].weight;
+	if (b->present >= TURNS_MAX)
+		take_time_back(b);
 }
 
 int balance_usable_class(const struct balance *b, const bool *skip)
@@ -51,17 +73,6 @@ int balance_usable_class(const struct balance *b, const bool *skip)
 		backup = backup || class == 1;
 	}
 	return backup && !full ? 1 : -1;
-}
-
-/* The earliest turn of those in play: where a server that joins begins, so that it catches up on nothing. */
-static uint64_t present_turn(const struct balance *b, size_t except)
-{
-	uint64_t earliest = UINT64_MAX;
-
-	for (size_t i = 0; i < b->n; i++)
-		if (i != except && balance_in_play(&b->servers[i]) && b->turn[i] < earliest)
-			earliest = b->turn[i];
-	return earliest == UINT64_MAX ? 0 : earliest;
 }
 
 /* Workers start at different places of the first round, so that few connections still reach all servers. */
@@ -142,14 +153,15 @@ void balance_load(struct balance *b, size_t index, uint32_t load)
 void balance_update(struct balance *b, size_t index, uint16_t weight, bool usable)
 {
 	struct balance_server *s = &b->servers[index];
-	bool joined = !balance_in_play(s) && usable && weight > 0;
+	uint64_t farthest = weight > 0 ? b->present + TURN / weight : UINT64_MAX;
 
 	if (s->weight == weight && s->usable == usable)
 		return;
 	s->weight = weight;
 	s->usable = usable;
-	if (joined)
-		b->turn[index] = present_turn(b, index);
+	/* What it waits for was measured in the old weight. */
+	if (b->turn[index] > farthest)
+		b->turn[index] = farthest;
 	changed(b, index);
 }
 
@@ -160,5 +172,7 @@ uint16_t balance_ramp(uint16_t weight, lb_duration up_for, lb_duration slow_star
 	if (slow_start <= 0 || up_for >= slow_start)
 		return weight;
 	ramped = up_for > 0 ? weight * (up_for / 1000) / (slow_start / 1000 > 0 ? slow_start / 1000 : 1) : 0;
-	return ramped > 1 ? (uint16_t)ramped : 1;
+	if (ramped > 0 || weight == 0)
+		return (uint16_t)ramped;
+	return 1;
 }

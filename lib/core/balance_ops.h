@@ -24,7 +24,8 @@ struct balance {
 	const struct balance_ops *ops;
 	size_t n;
 	struct balance_server *servers;
-	uint64_t *turn; /* virtual time of each server's next turn, advanced by 1/weight per pick */
+	uint64_t *turn;	  /* virtual time of each server's next turn, advanced by 1/weight per pick */
+	uint64_t present; /* virtual time: the turn of the latest pick; turn[i] <= present + one turn of i */
 	uint64_t random;
 	/* heap: indexes in heap order and the place of each index; scratch holds those passed over in one pick */
 	uint32_t *heap, *place, *scratch;

@@ -3,6 +3,9 @@
 
 #include "lib/core/balance_ops.h"
 
+/* Draws that may meet skipped or full servers before the list is searched. */
+#define DRAWS 16
+
 /* Running sums over the servers of the class in use; those out of play add nothing. */
 static uint32_t total_weight(struct balance *b, int class)
 {
@@ -43,9 +46,16 @@ static bool fits(const struct balance *b, size_t i, int class, const bool *skip)
 	return balance_class(s) == class && !(skip && skip[i]) && !balance_full(s);
 }
 
-/* From a drawn place on, the next one that fits: only reached when draws met skipped or full servers. */
-static int next_fitting(const struct balance *b, size_t from, int class, const bool *skip)
+/* Drawing again keeps the shares of those that fit; the search only finds the last few among many that do not. */
+static int draw_fitting(struct balance *b, uint32_t total, int class, const bool *skip)
 {
+	size_t from = 0;
+
+	for (int i = 0; i < DRAWS; i++) {
+		from = draw(b, total);
+		if (fits(b, from, class, skip))
+			return (int)from;
+	}
 	for (size_t step = 0; step < b->n; step++) {
 		size_t i = (from + step) % b->n;
 
@@ -69,10 +79,10 @@ static int pick(struct balance *b, const struct lb_addr *client, const bool *ski
 		total = total_weight(b, class);
 		b->sums_stale = class != 0;
 	}
-	first = next_fitting(b, draw(b, total), class, skip);
-	second = next_fitting(b, draw(b, total), class, skip);
+	first = draw_fitting(b, total, class, skip);
 	if (first < 0)
 		return -1;
+	second = draw_fitting(b, total, class, skip);
 	return balance_compare_load(b, (size_t)second, (size_t)first) < 0 ? second : first;
 }
 

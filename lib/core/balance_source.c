@@ -51,7 +51,8 @@ static int pick(struct balance *b, const struct lb_addr *client, const bool *ski
 		if (balance_class(s) != class || (skip && skip[i]) || balance_full(s))
 			continue;
 		time = race_time(key, s);
-		if (time < best) {
+		/* Of equals the name decides, as the order of the list may differ from node to node. */
+		if (time < best || (time == best && s->key_hash < b->servers[chosen].key_hash)) {
 			best = time;
 			chosen = (int)i;
 		}

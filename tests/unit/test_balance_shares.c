@@ -1,0 +1,274 @@
+/* Who gets how much: shares over many picks, loads, and which clients move when a server leaves. */
+#include "tests/unit/balance_rig.h"
+
+/* ---- shares ---- */
+
+/* Within 1 % of each share, and smoothly: no server waits much longer than its turn. */
+START_TEST(roundrobin_follows_weights)
+{
+	size_t n = serve(weight_rows[_i]);
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += servers[i].weight;
+	begin(LB_ROUNDROBIN, n, 1);
+	count(n, PICKS);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_double_eq_tol(picked[i], PICKS * servers[i].weight / sum,
+					1 + 0.01 * PICKS * servers[i].weight / sum);
+}
+END_TEST
+
+START_TEST(roundrobin_of_equals_takes_turns)
+{
+	size_t n = serve((const uint16_t[MAX]){100, 100, 100, 100});
+
+	begin(LB_ROUNDROBIN, n, 1);
+	for (int round = 0; round < 10000; round++) {
+		count(n, 4);
+		for (size_t i = 0; i < n; i++)
+			ck_assert_uint_eq(picked[i], 1);
+	}
+}
+END_TEST
+
+START_TEST(roundrobin_starts_elsewhere_with_another_seed)
+{
+	size_t n = serve(odd);
+	bool differ = false;
+
+	begin(LB_ROUNDROBIN, n, 0);
+	int first = pick(0);
+	for (uint64_t seed = 1; seed < 10; seed++) {
+		begin(LB_ROUNDROBIN, n, seed);
+		differ = differ || pick(0) != first;
+	}
+	ck_assert(differ);
+}
+END_TEST
+
+START_TEST(random_follows_weights)
+{
+	size_t n = serve(weight_rows[_i]);
+
+	begin(LB_RANDOM, n, 42);
+	count(n, PICKS);
+	shares(n, PICKS, 0.01 * PICKS);
+}
+END_TEST
+
+START_TEST(random_differs_by_seed)
+{
+	size_t n = serve(equal), same = 0;
+	int first[100];
+
+	begin(LB_RANDOM, n, 1);
+	for (uint32_t i = 0; i < 100; i++)
+		first[i] = pick(i);
+	begin(LB_RANDOM, n, 2);
+	for (uint32_t i = 0; i < 100; i++)
+		same += pick(i) == first[i];
+	ck_assert_uint_lt(same, 60);
+}
+END_TEST
+
+/* Two choices: sessions that stay spread far more evenly than draws alone would. */
+START_TEST(random_prefers_the_less_loaded_of_two)
+{
+	size_t n = serve((const uint16_t[MAX]){100, 100, 100, 100, 100, 100, 100, 100});
+	uint32_t load[MAX] = {0};
+
+	begin(LB_RANDOM, n, 7);
+	for (uint32_t i = 0; i < 8000; i++) {
+		int s = pick(i);
+		balance_load(picker, (size_t)s, ++load[s]);
+	}
+	for (size_t i = 0; i < n; i++)
+		ck_assert_double_eq_tol(load[i], 1000, 10);
+}
+END_TEST
+
+/* The share of a server that is full goes to all others, not to its neighbour in the list. */
+START_TEST(random_spreads_what_a_full_server_cannot_take)
+{
+	size_t n = serve((const uint16_t[MAX]){100, 100, 100, 100});
+
+	servers[1].max_connections = 5;
+	servers[1].load = 5;
+	begin(LB_RANDOM, n, 3);
+	count(n, PICKS);
+	ck_assert_uint_eq(picked[1], 0);
+	for (size_t i = 0; i < n; i++)
+		if (i != 1)
+			ck_assert_double_eq_tol(picked[i], PICKS / 3.0, 0.01 * PICKS);
+}
+END_TEST
+
+START_TEST(source_follows_weights)
+{
+	size_t n = serve(weight_rows[_i]);
+
+	begin(LB_SOURCE, n, 42);
+	count(n, PICKS);
+	shares(n, PICKS, 0.01 * PICKS);
+}
+END_TEST
+
+/* ---- leastconn ---- */
+
+START_TEST(leastconn_fills_by_weight)
+{
+	size_t n = serve(usual);
+	uint32_t load[MAX] = {0};
+
+	begin(LB_LEASTCONN, n, 1);
+	for (uint32_t i = 0; i < 35000; i++) {
+		int s = pick(i);
+		balance_load(picker, (size_t)s, ++load[s]);
+	}
+	ck_assert_double_eq_tol(load[0], 10000, 100);
+	ck_assert_double_eq_tol(load[1], 20000, 200);
+	ck_assert_double_eq_tol(load[2], 5000, 50);
+}
+END_TEST
+
+START_TEST(leastconn_takes_the_least_loaded)
+{
+	size_t n = serve(equal);
+
+	servers[0].load = 10;
+	servers[1].load = 3;
+	servers[2].load = 7;
+	begin(LB_LEASTCONN, n, 1);
+	ck_assert_int_eq(pick(0), 1);
+	balance_load(picker, 1, 8);
+	ck_assert_int_eq(pick(0), 2);
+	balance_load(picker, 2, 11);
+	balance_load(picker, 0, 0);
+	ck_assert_int_eq(pick(0), 0);
+}
+END_TEST
+
+/* Sessions so short that none is ever seen: idle servers still share by weight. */
+START_TEST(leastconn_of_idle_servers_follows_weights)
+{
+	size_t n = serve(weight_rows[_i]);
+
+	begin(LB_LEASTCONN, n, 1);
+	count(n, PICKS);
+	shares(n, PICKS, 0.01 * PICKS);
+}
+END_TEST
+
+/* A server that was busy for long is not flooded for what it missed. */
+START_TEST(leastconn_catches_up_on_nothing)
+{
+	size_t n = serve(equal);
+
+	servers[0].load = 1;
+	begin(LB_LEASTCONN, n, 1);
+	count(n, 10000);
+	ck_assert_uint_eq(picked[0], 0);
+	balance_load(picker, 0, 0);
+	count(n, 300);
+	ck_assert_double_eq_tol(picked[0], 100, 2);
+}
+END_TEST
+
+/* ---- source ---- */
+
+/* Two nodes list the servers in another order and have other seeds: the client meets the same server by name. */
+START_TEST(source_is_the_same_on_every_node)
+{
+	size_t n = serve(odd);
+	struct balance_server other[MAX];
+
+	for (size_t i = 0; i < n; i++)
+		other[i] = servers[n - 1 - i];
+	struct balance *second = balance_new(LB_SOURCE, other, n, 999);
+	ck_assert_ptr_nonnull(second);
+	begin(LB_SOURCE, n, 1);
+	for (uint32_t i = 0; i < PICKS; i++) {
+		struct lb_addr c = client(i);
+		int mine = balance_pick(picker, &c, NULL), theirs = balance_pick(second, &c, NULL);
+
+		ck_assert_int_eq((int)n - 1 - theirs, mine);
+	}
+	balance_free(second);
+}
+END_TEST
+
+/* Only the clients of the server that left move, about 1/n of all, and all come back with it. */
+START_TEST(source_moves_only_the_clients_of_a_server_that_left)
+{
+	size_t n = serve((const uint16_t[MAX]){100, 100, 100, 100, 100});
+	static int before[PICKS];
+	uint32_t moved = 0;
+
+	begin(LB_SOURCE, n, 1);
+	for (uint32_t i = 0; i < PICKS; i++)
+		before[i] = pick(i);
+	balance_update(picker, 2, 100, false);
+	for (uint32_t i = 0; i < PICKS; i++) {
+		int after = pick(i);
+
+		ck_assert_int_ne(after, 2);
+		moved += after != before[i];
+		ck_assert(after == before[i] || before[i] == 2);
+	}
+	ck_assert_double_le(moved, PICKS * (1.0 / (double)n + 0.05));
+	ck_assert_double_ge(moved, PICKS * (1.0 / (double)n - 0.05));
+	balance_update(picker, 2, 100, true);
+	for (uint32_t i = 0; i < PICKS; i++)
+		ck_assert_int_eq(pick(i), before[i]);
+}
+END_TEST
+
+START_TEST(source_reads_whole_ipv6_addresses)
+{
+	size_t n = serve(equal);
+
+	begin(LB_SOURCE, n, 1);
+	for (size_t i = 0; i < n; i++)
+		picked[i] = 0;
+	for (int i = 0; i < 3000; i++) {
+		struct lb_addr c = {
+		    AF_INET6, {0x20, 1, 0xd, 0xb8, [14] = (uint8_t)(i >> 8), [15] = (uint8_t)i}
+		       };
+		picked[balance_pick(picker, &c, NULL)]++;
+	}
+	shares(n, 3000, 100);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("balance_shares");
+	TCase *c = tcase_create("picks");
+
+	tcase_add_checked_fixture(c, NULL, finish);
+	tcase_set_timeout(c, 60);
+	tcase_add_checked_fixture(c, NULL, finish);
+	tcase_add_loop_test(c, roundrobin_follows_weights, 0, WEIGHT_ROWS);
+	tcase_add_test(c, roundrobin_of_equals_takes_turns);
+	tcase_add_test(c, roundrobin_starts_elsewhere_with_another_seed);
+	tcase_add_loop_test(c, random_follows_weights, 0, WEIGHT_ROWS);
+	tcase_add_test(c, random_differs_by_seed);
+	tcase_add_test(c, random_prefers_the_less_loaded_of_two);
+	tcase_add_test(c, random_spreads_what_a_full_server_cannot_take);
+	tcase_add_loop_test(c, source_follows_weights, 0, WEIGHT_ROWS);
+	tcase_add_test(c, leastconn_fills_by_weight);
+	tcase_add_test(c, leastconn_takes_the_least_loaded);
+	tcase_add_loop_test(c, leastconn_of_idle_servers_follows_weights, 0, WEIGHT_ROWS);
+	tcase_add_test(c, leastconn_catches_up_on_nothing);
+	tcase_add_test(c, source_is_the_same_on_every_node);
+	tcase_add_test(c, source_moves_only_the_clients_of_a_server_that_left);
+	tcase_add_test(c, source_reads_whole_ipv6_addresses);
+	suite_add_tcase(suite, c);
+
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
