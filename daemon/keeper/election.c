@@ -303,7 +303,9 @@ static void on_claim(void *ctx, size_t vip, const uint8_t mac[6])
 			 lb_addr_text(vip_address(e->vips, vip), text), mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 		election_view_record(e, "vip", text, "", "claimed", "another station answers for the VIP", 0);
 	}
-	announce_again(e->announce);
+	/* Two that cannot hear each other must not make clients swing between them. */
+	if (ratelimit_ok(&e->claim_limit, now))
+		announce_again(e->announce);
 }
 
 /* ---- life ---- */
@@ -356,6 +358,7 @@ static void init_limits(struct election *e)
 	for (size_t i = 0; i < VRRP_DROP_COUNT_; i++)
 		e->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	e->send_log = e->foreign_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
+	e->claim_limit = (struct ratelimit)RATELIMIT_INIT(2, LB_SEC(1));
 	e->list_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(60));
 }
 

@@ -35,9 +35,12 @@ static void tell_peers(const struct lb_conf *conf, size_t own_node)
 
 bool election_resign(const struct lb_conf *conf, size_t own_node, struct lb_err *err)
 {
-	struct rtnl *rtnl = rtnl_open(err);
+	struct rtnl *rtnl;
 	int removed;
 
+	if (!fence_purge_allowed(err))
+		return false;
+	rtnl = rtnl_open(err);
 	if (!rtnl)
 		return false;
 	removed = vip_purge(rtnl, conf, conf ? &conf->nodes[own_node].address : NULL);

@@ -104,7 +104,7 @@ struct election {
 	ev_timer stop_timer;
 
 	struct election_counters counters;
-	struct ratelimit drop_log[VRRP_DROP_COUNT_], send_log, list_log, foreign_log;
+	struct ratelimit drop_log[VRRP_DROP_COUNT_], send_log, list_log, foreign_log, claim_limit;
 	lb_duration last_gap, stall_max;
 	lb_time ownerless_since; /* no node is known to own the VIP; 0 = one is */
 	lb_time foreign_until;

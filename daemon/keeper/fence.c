@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <lb/log.h>
 #include <lb/ratelimit.h>
@@ -168,17 +169,35 @@ void fence_close_to_new(struct fence *f, lb_duration length)
 		lb_warning("fence cannot hold new connections back: %s", strerror(-rc));
 }
 
+bool fence_purge_allowed(struct lb_err *err)
+{
+	const struct timespec pause = {.tv_nsec = LB_MSEC(20)};
+	struct lb_err none;
+	struct nft *nft = nft_open(&none);
+	bool held;
+
+	/* Without nf_tables nobody holds anything. */
+	if (!nft)
+		return true;
+	held = nft_held_by_another(nft);
+	for (int i = 0; held && i < 25; i++) {
+		nanosleep(&pause, NULL);
+		held = nft_held_by_another(nft);
+	}
+	nft_close(nft);
+	return !held || lb_err_set(err, "a running lbd holds the VIP's rules in the kernel; stop it first");
+}
+
 bool fence_purge(struct lb_err *err)
 {
-	struct nft *nft = nft_open(err);
+	struct lb_err none;
+	struct nft *nft = nft_open(&none);
 	int rc;
 
 	if (!nft)
-		return false;
+		return true;
 	rc = nft_remove(nft);
 	nft_close(nft);
-	if (rc == -EPERM)
-		return lb_err_set(err, "the rules in the kernel belong to a running lbd; stop it first");
 	if (rc != 0 && rc != -EOPNOTSUPP && rc != -EAFNOSUPPORT && rc != -EPROTONOSUPPORT)
 		return lb_err_errno(err, -rc, "cannot remove the rules in the kernel");
 	return true;

@@ -31,7 +31,12 @@ bool fence_open(const struct fence *f, lb_time now);
 /* New connections are dropped for that long; 0 ends it. */
 void fence_close_to_new(struct fence *f, lb_duration length);
 
-/* Remove what any run left, without an object. False with a sentence. */
+/*
+ * Without an object: false with a sentence where the rules in the kernel belong to a running daemon. May wait up to
+ * half a second for one that is just ending.
+ */
+bool fence_purge_allowed(struct lb_err *err);
+/* Without an object: remove what any run left. False with a sentence. */
 bool fence_purge(struct lb_err *err);
 
 #endif

@@ -217,6 +217,13 @@ int nft_remove(struct nft *n)
 	return inet != 0 ? inet : arp;
 }
 
+bool nft_held_by_another(struct nft *n)
+{
+	/* An element that guards nothing and ends at once. */
+	nft_put_elements(scratch(n), NFT_ELEMENT_ADD, &nft_set_leases[0], &probe_address, 1, LB_MSEC(1));
+	return send_scratch(n) == -EPERM;
+}
+
 static int install_table(struct nft *n, uint16_t family, uint32_t flags)
 {
 	struct nft_batch *b = scratch(n);

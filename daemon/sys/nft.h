@@ -29,6 +29,9 @@ int nft_install(struct nft *n, const struct lb_addr *vips, size_t count, bool *a
 /* Remove our tables; 0 also when there are none. */
 int nft_remove(struct nft *n);
 
+/* Our tables are there and belong to another, living process (Linux 6.9; older kernels cannot tell). */
+bool nft_held_by_another(struct nft *n);
+
 /*
  * Lease every installed VIP for that long from now; allocates nothing unless the length changed. 0 or -errno; -ENOENT:
  * somebody removed our tables.
