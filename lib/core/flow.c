@@ -78,26 +78,32 @@ static enum flow_end reset_reason(const struct flow *f, enum flow_side side)
 	return f->state == FLOW_RELAYING ? FLOW_END_CLIENT_RESET : FLOW_END_CLIENT_GONE;
 }
 
+static lb_time idle_deadline(const struct flow *f, const struct flow_limits *limits)
+{
+	return limits->idle_timeout > 0 ? f->last_activity + limits->idle_timeout : LB_TIME_NEVER;
+}
+
+/* After one FIN the other side has fin_timeout from the last sign of life, so that a long answer may finish. */
+static lb_time fin_deadline(const struct flow *f, const struct flow_limits *limits)
+{
+	if (limits->fin_timeout <= 0 || f->half_closed_at == 0)
+		return LB_TIME_NEVER;
+	return f->last_activity + limits->fin_timeout;
+}
+
 lb_time flow_deadline(const struct flow *f, const struct flow_limits *limits)
 {
-	lb_time deadline = LB_TIME_NEVER;
-
 	if (f->state != FLOW_RELAYING)
 		return LB_TIME_NEVER;
-	if (limits->idle_timeout > 0)
-		deadline = f->last_activity + limits->idle_timeout;
-	/* After one FIN the other side has fin_timeout from the last sign of life, so a long answer may finish. */
-	if (limits->fin_timeout > 0 && f->half_closed_at > 0)
-		deadline =
-		    lb_time_min(deadline, lb_time_max(f->half_closed_at, f->last_activity) + limits->fin_timeout);
-	return deadline;
+	return lb_time_min(idle_deadline(f, limits), fin_deadline(f, limits));
 }
 
 static void on_timer(struct flow *f, const struct flow_limits *limits, lb_time now, struct flow_todo *todo)
 {
-	if (now < flow_deadline(f, limits))
-		return;
-	finish(f, f->half_closed_at > 0 ? FLOW_END_FIN_TIMEOUT : FLOW_END_CLIENT_TIMEOUT, todo);
+	lb_time idle = idle_deadline(f, limits), fin = fin_deadline(f, limits);
+
+	if (now >= flow_deadline(f, limits))
+		finish(f, fin <= idle ? FLOW_END_FIN_TIMEOUT : FLOW_END_CLIENT_TIMEOUT, todo);
 }
 
 static void on_eof(struct flow *f, enum flow_side side, lb_time now, struct flow_todo *todo)
@@ -111,10 +117,22 @@ static void on_eof(struct flow *f, enum flow_side side, lb_time now, struct flow
 		forward_fins(f, todo);
 }
 
+/* Which events mean something in which state; others come too late and are ignored. */
+static bool is_expected(enum flow_state state, enum flow_event_kind kind)
+{
+	switch (kind) {
+	case FLOW_CHOSEN:
+	case FLOW_CONNECTED:
+		return state == FLOW_CHOOSING || state == FLOW_CONNECTING;
+	default:
+		return state != FLOW_ENDED;
+	}
+}
+
 void flow_step(struct flow *f, const struct flow_limits *limits, const struct flow_event *event, struct flow_todo *todo)
 {
 	memset(todo, 0, sizeof(*todo));
-	if (f->state == FLOW_ENDED)
+	if (!is_expected(f->state, event->kind))
 		return;
 	switch (event->kind) {
 	case FLOW_CHOSEN:
