@@ -99,8 +99,7 @@ enum status_verdict status_judge(const json_t *status, struct lb_text *problems)
 	if (format_bool(status, "standby", false)) {
 		lb_text_add(problems, "this node is in standby; end it with: lbctl standby off\n");
 		verdict = worse(verdict, STATUS_DEGRADED);
-	}
-	if (!is(status, "role", "active") && !is(status, "role", "backup")) {
+	} else if (!is(status, "role", "active") && !is(status, "role", "backup")) {
 		lb_text_addf(problems, "this node is in %s (%s)\n", format_string(status, "role"),
 			     format_string(status, "reason"));
 		verdict = worse(verdict, STATUS_DEGRADED);
