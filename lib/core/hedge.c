@@ -46,7 +46,8 @@ void hedge_earn(struct hedge_budget *b)
 bool hedge_spend(struct hedge_budget *b)
 {
 	start(b);
-	if (b->tokens < 1.0)
+	/* Ten tenths make one token, though not to the last bit. */
+	if (b->tokens < 1.0 - BUDGET_FRACTION / 2)
 		return false;
 	b->tokens -= 1.0;
 	return true;

@@ -30,7 +30,12 @@ lb_duration backoff_delay(lb_duration first, lb_duration max, unsigned n)
 {
 	lb_duration delay = first;
 
-	while (n-- > 0 && delay < max)
+	if (delay <= 0)
+		return 0;
+	for (; n > 0; n--) {
+		if (delay > max / 2)
+			return max;
 		delay *= 2;
+	}
 	return delay < max ? delay : max;
 }

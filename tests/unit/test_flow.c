@@ -194,7 +194,9 @@ START_TEST(a_full_buffer_stops_the_reader_and_only_this_one)
 	happens(FLOW_WROTE, FLOW_SERVER, 1);
 	ck_assert(flow_wants_read(&flow, &limits, FLOW_SERVER));
 	ck_assert(flow_wants_write(&flow, FLOW_CLIENT));
-	happens(FLOW_WROTE, FLOW_SERVER, 15);
+	happens(FLOW_WROTE, FLOW_SERVER, 14);
+	ck_assert(flow_wants_write(&flow, FLOW_CLIENT));
+	happens(FLOW_WROTE, FLOW_SERVER, 1);
 	ck_assert(!flow_wants_write(&flow, FLOW_CLIENT));
 }
 END_TEST
@@ -303,6 +305,14 @@ START_TEST(a_short_idle_timeout_counts_after_a_fin_too)
 	ck_assert_int_eq(flow_deadline(&flow, &quick), START + LB_SEC(10));
 	flow_step(&flow, &quick, &timer, &todo);
 	ended_by(FLOW_END_CLIENT_TIMEOUT, true);
+
+	/* Of equals the FIN tells more. */
+	quick.fin_timeout = LB_SEC(10);
+	setup();
+	connect_it();
+	happens(FLOW_READ_EOF, FLOW_SERVER, 0);
+	flow_step(&flow, &quick, &timer, &todo);
+	ended_by(FLOW_END_FIN_TIMEOUT, true);
 }
 END_TEST
 
