@@ -121,6 +121,12 @@ static void refuse_unknown(struct conf_yaml_reader *r, const struct conf_yaml_ta
 	const char *candidates[CANDIDATES_MAX], *nearest, *under;
 	size_t n = 0;
 
+	/* Nobody reads the hundredth advice. */
+	if (r->errors->count == LB_CONF_ERRORS_MAX) {
+		lb_conf_errors_add(r->errors, child->key_mark, "unknown key \"%.63s\"", child->key);
+		return;
+	}
+
 	/* "election.vrid: 5" as manuals write it, instead of the nested mapping that it stands for. */
 	if (outer[0] == '\0' && place_of(table, "", child->key) == VALUE) {
 		const char *dot = strchr(child->key, '.');

@@ -299,6 +299,7 @@ START_TEST(bytes_that_are_no_text)
 	refused_with("cluster: k8s\nn\0: 1\n", 19, "f:2:2: control character U+0000; remove it\n");
 	refused_with("a: \xff\n", 5, "f:1:4: byte 0xff is not UTF-8; save the file as UTF-8\n");
 	refused_with("a: \xc0\xaf\n", 6, "f:1:4: byte 0xc0 is not UTF-8; save the file as UTF-8\n");
+	refused_with("a: \xe0\x9f\xbf\n", 7, "f:1:4: byte 0xe0 is not UTF-8; save the file as UTF-8\n");
 	refused_with("a: \xed\xa0\x80\n", 7, "f:1:4: byte 0xed is not UTF-8; save the file as UTF-8\n");
 	refused_with("a: \xe2\x82", 5, "f:1:4: byte 0xe2 is not UTF-8; save the file as UTF-8\n");
 	refused_with("\xff\xfe"
@@ -344,6 +345,9 @@ START_TEST(thousands_of_names)
 	c = conf_of(text.data);
 	ck_assert_uint_eq(c->services[0].server_count, LB_SERVERS_MAX);
 	lb_conf_free(c);
+	lb_text_add(&text, "      x1: 1.1.1.1:1\n");
+	refused_with(text.data, text.len, "f:4104:7: duplicate key \"x1\"; it stands on line 9 already; remove one\n");
+	text.len -= strlen("      x1: 1.1.1.1:1\n");
 	lb_text_add(&text, "      y: 1.1.1.1:1\n");
 	refused_with(text.data, text.len, "f:7:5: \"servers\" has 4097 entries; expected 1 to 4096\n");
 	lb_text_free(&text);

@@ -62,6 +62,21 @@ END_TEST
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
+/* Three quarters of 2^32: without redrawing, every third number would come twice as often. */
+START_TEST(random_below_is_even_for_large_bounds)
+{
+	uint32_t seen[3] = {0};
+	uint64_t state = 1;
+
+	for (int i = 0; i < 30000; i++)
+		seen[lb_random_below(&state, 3U << 30) % 3]++;
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_uint_gt(seen[i], 9500);
+		ck_assert_uint_lt(seen[i], 10500);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("hash");
@@ -71,6 +86,7 @@ int main(void)
 	tcase_add_test(all, mix_depends_on_order);
 	tcase_add_test(all, random_is_splitmix64);
 	tcase_add_test(all, random_below_is_even);
+	tcase_add_test(all, random_below_is_even_for_large_bounds);
 	suite_add_tcase(suite, all);
 
 	SRunner *runner = srunner_create(suite);

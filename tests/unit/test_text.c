@@ -125,6 +125,7 @@ static const struct {
     {"servres",							  "servers"},
     {"listne",							   "listen" },
     {"listening",							NULL     },
+    {"xip",							      NULL	},
     {"xyz",							      NULL	},
     {"v",								NULL     },
     {"",								 NULL     },
