@@ -1,5 +1,9 @@
-/* The main of a fuzzer without libFuzzer: runs every file of the directories given once. A crash is the failure. */
+/*
+ * The main of a fuzzer without libFuzzer: runs the given files, and every file of the given directories, once. A crash
+ * is the failure.
+ */
 #include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -58,6 +62,9 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		int n = replay_dir(argv[i]);
+
+		if (n < 0 && errno == ENOTDIR && replay_file(argv[i]))
+			n = 1;
 		if (n < 0) {
 			fprintf(stderr, "cannot read %s\n", argv[i]);
 			return EXIT_FAILURE;
