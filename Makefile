@@ -43,6 +43,7 @@ SYS_OBJ := $(call objects,$(call sources,daemon/sys daemon/ipc))
 KEEPER_OBJ := $(call objects,$(call sources,daemon/keeper))
 PROXY_OBJ := $(call objects,$(call sources,daemon/proxy daemon/proxy/control daemon/proxy/worker daemon/proxy/share))
 WORKER_OBJ := $(call objects,$(call sources,daemon/proxy/worker daemon/proxy/share))
+CONTROL_OBJ := $(call objects,$(call sources,daemon/proxy/control daemon/proxy/share))
 LBCTL_OBJ := $(call objects,$(call sources,daemon/lbctl))
 
 KEEPER_LIBS := -lev -lmnl -lnftnl -lyaml -lcrypto -lcap-ng -lseccomp -lsystemd
@@ -89,6 +90,10 @@ $(B)/tests/unit/test_worker_%: $(B)/tests/unit/test_worker_%.o $(B)/tests/unit/w
 		$(B)/libsys.a $(B)/liblb.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+# The control thread's tests drive its modules without worker threads.
+$(B)/tests/unit/test_control_%: $(B)/tests/unit/test_control_%.o $(CONTROL_OBJ) $(B)/libsys.a $(B)/liblb.a
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS) -lmicrohttpd
 $(B)/tests/unit/test_mailbox: $(B)/tests/unit/test_mailbox.o $(WORKER_OBJ) $(B)/libsys.a $(B)/liblb.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)

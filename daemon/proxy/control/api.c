@@ -107,6 +107,21 @@ struct server *api_route_subject(struct api_call *call, const char *subject)
 	return api_route_server(call, service, slash + 1);
 }
 
+bool api_route_number(struct api_call *call, const char *name, uint64_t def, uint64_t *out)
+{
+	const char *text = http_request_query(call->http, name);
+	char *end;
+
+	*out = def;
+	if (!text)
+		return true;
+	*out = strtoull(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0')
+		return true;
+	api_route_refuse(call->http, 400, "bad-request", "%s must be a whole number", name);
+	return false;
+}
+
 /* ---- dispatch ---- */
 
 /* Compare part by part; what stands for '*' goes to args. */

@@ -52,22 +52,6 @@ static void on_follower_gone(void *ctx)
 	free(f);
 }
 
-/* A number of the query; def when it is not there. False: refused. */
-static bool number(struct api_call *call, const char *name, uint64_t def, uint64_t *out)
-{
-	const char *text = http_request_query(call->http, name);
-	char *end;
-
-	*out = def;
-	if (!text)
-		return true;
-	*out = strtoull(text, &end, 10);
-	if (*text >= '0' && *text <= '9' && *end == '\0')
-		return true;
-	api_route_refuse(call->http, 400, "bad-request", "%s must be a whole number", name);
-	return false;
-}
-
 /* The last n events behind since, in order; *count is how many. The caller frees. */
 static struct lb_event *gather(const struct recorder *r, uint64_t since, uint64_t n, size_t *count)
 {
@@ -95,7 +79,7 @@ void api_events(struct api_call *call)
 	uint64_t since, n;
 	size_t count;
 
-	if (!number(call, "since", 0, &since) || !number(call, "n", RECORDER_KEEPS, &n))
+	if (!api_route_number(call, "since", 0, &since) || !api_route_number(call, "n", RECORDER_KEEPS, &n))
 		return;
 	list = gather(recorder, since, n, &count);
 	if (!follow || strcmp(follow, "1") != 0) {

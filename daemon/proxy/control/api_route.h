@@ -40,6 +40,9 @@ void api_route_done(struct http_request *r, const char *fmt, ...) __attribute__(
 struct server *api_route_server(struct api_call *call, const char *service, const char *server);
 struct server *api_route_subject(struct api_call *call, const char *subject);
 
+/* A whole number of the query; def when it is not there. False: refused already. */
+bool api_route_number(struct api_call *call, const char *name, uint64_t def, uint64_t *out);
+
 api_handler api_read_status, api_read_services, api_read_config, api_read_metrics, api_read_health, api_read_page;
 api_handler api_events, api_why;
 api_handler api_sessions_list, api_sessions_end_one, api_sessions_end_server;

@@ -17,7 +17,7 @@ struct listing {
 	struct http_request *http;
 	lb_name service, server; /* "" all */
 	struct lb_cidr client;	 /* family 0: all */
-	size_t limit, total;
+	uint64_t limit, total;
 	json_t *list;
 	lb_time now;
 };
@@ -98,7 +98,6 @@ static bool take_filters(struct api_call *call, struct listing *l)
 	const char *service = http_request_query(call->http, "service");
 	const char *server = http_request_query(call->http, "server");
 	const char *client = http_request_query(call->http, "client");
-	const char *limit = http_request_query(call->http, "limit");
 	bool ok = true;
 
 	if (service) {
@@ -107,12 +106,12 @@ static bool take_filters(struct api_call *call, struct listing *l)
 			strcpy(l->service, service);
 	}
 	ok = ok && (!server || take_server(l, server)) && (!client || lb_cidr_parse(client, &l->client));
-	if (limit)
-		l->limit = strtoul(limit, NULL, 10);
-	if (!ok)
+	if (!ok) {
 		api_route_refuse(call->http, 400, "bad-request",
 				 "service and server are names, client is an address or a CIDR");
-	return ok;
+		return false;
+	}
+	return api_route_number(call, "limit", LIST_MAX, &l->limit);
 }
 
 void api_sessions_list(struct api_call *call)
@@ -120,7 +119,6 @@ void api_sessions_list(struct api_call *call)
 	struct listing *l = must(calloc(1, sizeof(*l)));
 
 	l->http = call->http;
-	l->limit = LIST_MAX;
 	l->now = clock_now();
 	if (!take_filters(call, l)) {
 		free(l);

@@ -174,6 +174,8 @@ struct probe *probe_start(const struct probe_params *params)
 	p->outcome.agent_percent = PROBE_NO_PERCENT;
 	p->fd = tcp_sock_connect(&params->address, NULL);
 	ev_init(&p->io, on_io);
+	/* After a pause of this process an answer that has arrived counts before the budget that ran out meanwhile. */
+	ev_set_priority(&p->io, 1);
 	p->io.data = p;
 	if (p->fd < 0) {
 		probe_failed(p, errno);

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <lb/proxy_header.h>
+
 #include "daemon/proxy/control/probe_step.h"
 
 static bool would_block(int errnum)
@@ -48,19 +50,14 @@ enum probe_step probe_stream_send(struct probe *p)
 	return PROBE_NEXT;
 }
 
-/*
- * HAProxy's PROXY protocol, sections 2.1 and 2.2: a health check speaks for no client, which v1 says with UNKNOWN and
- * v2 with the LOCAL command (version 2, command 0, unspecified family, no addresses).
- */
+/* A check speaks for no client: HAProxy's PROXY protocol, section 2, has UNKNOWN and LOCAL for that. */
 enum probe_step probe_stream_proxy_header(struct probe *p)
 {
-	static const char v1[] = "PROXY UNKNOWN\r\n";
-	static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
-	const char *header = p->params.send_proxy == LB_PROXY_V1 ? v1 : v2;
-	size_t len = (p->params.send_proxy == LB_PROXY_V1 ? sizeof(v1) : sizeof(v2)) - 1;
+	uint8_t header[PROXY_HEADER_ENCODED_MAX];
+	size_t len = proxy_header_encode(p->params.send_proxy, NULL, NULL, header, sizeof(header));
 	ssize_t n;
 
-	if (p->params.send_proxy == LB_PROXY_OFF)
+	if (len == 0)
 		return PROBE_NEXT;
 	/* The first bytes of a fresh connection always fit its buffer. */
 	n = send(p->fd, header, len, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -1,0 +1,421 @@
+/* Every kind of check against real sockets: what a server says or does not say, and what becomes of it. */
+#include <check.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/proxy/control/probe.h"
+
+/* A server of one connection: sends `says`, after it has read something if `listens`. */
+struct peer {
+	int fd;
+	struct lb_endpoint address;
+	const char *says;
+	bool listens, silent;
+	SSL_CTX *tls;
+	char heard[4096];
+	pthread_t thread;
+};
+
+static struct ev_loop *loop;
+static struct lb_conf_check check;
+static struct check_plan plan;
+static struct probe_outcome outcome;
+static unsigned outcomes;
+
+static void setup(void)
+{
+	loop = ev_loop_new(0);
+	memset(&check, 0, sizeof(check));
+	check.type = LB_CHECK_TCP;
+	check.timeout = LB_SEC(3);
+	strcpy(check.path, "/readyz");
+	strcpy(check.method, "GET");
+	check.expect[0] = (struct lb_code_range){200, 200};
+	check.alive[0] = (struct lb_code_range){403, 403};
+	check.expect_count = check.alive_count = 1;
+	outcomes = 0;
+}
+
+static void teardown(void)
+{
+	check_plan_clear(&plan);
+	ev_loop_destroy(loop);
+}
+
+static struct lb_endpoint bind_loopback(int *fd, int backlog)
+{
+	struct sockaddr_storage sa;
+	struct lb_endpoint any, at;
+	socklen_t len = sizeof(sa);
+
+	ck_assert(lb_addr_parse("127.0.0.1", &any.addr));
+	any.port = 0;
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(*fd, (struct sockaddr *)&sa, lb_endpoint_to_sockaddr(&any, &sa)), 0);
+	if (backlog > 0)
+		ck_assert_int_eq(listen(*fd, backlog), 0);
+	ck_assert_int_eq(getsockname(*fd, (struct sockaddr *)&sa, &len), 0);
+	ck_assert(lb_endpoint_from_sockaddr((struct sockaddr *)&sa, len, &at));
+	return at;
+}
+
+static void serve_tls(struct peer *p, int fd)
+{
+	SSL *ssl = SSL_new(p->tls);
+
+	SSL_set_fd(ssl, fd);
+	if (SSL_accept(ssl) == 1 && SSL_read(ssl, p->heard, sizeof(p->heard) - 1) > 0)
+		SSL_write(ssl, p->says, (int)strlen(p->says));
+	SSL_free(ssl);
+}
+
+static void *serve(void *ctx)
+{
+	struct peer *p = ctx;
+	int fd = accept(p->fd, NULL, NULL);
+	struct timeval limit = {.tv_sec = 5};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (p->tls)
+		serve_tls(p, fd);
+	else {
+		if (p->listens && recv(fd, p->heard, sizeof(p->heard) - 1, 0) < 0)
+			p->heard[0] = '\0';
+		if (p->says)
+			send(fd, p->says, strlen(p->says), MSG_NOSIGNAL);
+		/* Until the other side has had enough. */
+		if (p->silent)
+			recv(fd, p->heard, sizeof(p->heard) - 1, 0);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void peer_start(struct peer *p)
+{
+	p->address = bind_loopback(&p->fd, 5);
+	pthread_create(&p->thread, NULL, serve, p);
+}
+
+static void peer_end(struct peer *p)
+{
+	pthread_join(p->thread, NULL);
+	close(p->fd);
+	SSL_CTX_free(p->tls);
+}
+
+static void on_done(void *ctx, const struct probe_outcome *o)
+{
+	(void)ctx;
+	outcome = *o;
+	outcomes++;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void make_plan(void)
+{
+	struct lb_err err;
+
+	ck_assert_msg(check_plan_init(&plan, &check, &err), "%s", err.text);
+}
+
+static struct probe *start(const struct lb_endpoint *address, enum lb_proxy_header header)
+{
+	return probe_start(&(struct probe_params){
+	    .loop = loop, .plan = &plan, .address = *address, .send_proxy = header, .on_done = on_done});
+}
+
+/* One check from start to end. */
+static void probe(const struct lb_endpoint *address)
+{
+	make_plan();
+	start(address, LB_PROXY_OFF);
+	ev_run(loop, 0);
+	ck_assert_uint_eq(outcomes, 1);
+}
+
+static void expect_answer(enum lb_check_type type, const char *says, enum health_result result, const char *text)
+{
+	struct peer p = {.says = says, .listens = type == LB_CHECK_HTTP};
+
+	check.type = type;
+	peer_start(&p);
+	probe(&p.address);
+	peer_end(&p);
+	ck_assert_msg(outcome.result == result, "%s, not %s", health_result_name(outcome.result),
+		      health_result_name(result));
+	ck_assert_str_eq(outcome.text, text);
+	check_plan_clear(&plan);
+	outcomes = 0;
+}
+
+START_TEST(tcp_connects)
+{
+	expect_answer(LB_CHECK_TCP, NULL, HEALTH_RESULT_OK, "connected");
+	ck_assert_int_gt(outcome.duration, 0);
+	ck_assert_int_lt(outcome.duration, LB_SEC(1));
+}
+END_TEST
+
+START_TEST(tcp_refused)
+{
+	struct lb_endpoint closed;
+	int fd;
+
+	closed = bind_loopback(&fd, 0);
+	probe(&closed);
+	close(fd);
+	ck_assert_int_eq(outcome.result, HEALTH_RESULT_REFUSED);
+	ck_assert_str_eq(outcome.text, "refused");
+}
+END_TEST
+
+/* A network that this host has no way to (no route for class E). */
+START_TEST(tcp_unreachable_is_told_later_not_from_start)
+{
+	struct lb_endpoint nowhere = {.port = 1};
+
+	ck_assert(lb_addr_parse("255.255.255.255", &nowhere.addr));
+	make_plan();
+	start(&nowhere, LB_PROXY_OFF);
+	ck_assert_uint_eq(outcomes, 0);
+	ev_run(loop, 0);
+	ck_assert_uint_eq(outcomes, 1);
+	ck_assert_int_eq(outcome.result, HEALTH_RESULT_UNREACHABLE);
+}
+END_TEST
+
+START_TEST(http_answers)
+{
+	expect_answer(LB_CHECK_HTTP, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", HEALTH_RESULT_OK, "200");
+	expect_answer(LB_CHECK_HTTP, "HTTP/1.1 403 Forbidden\r\n\r\n", HEALTH_RESULT_ALIVE, "403");
+	expect_answer(LB_CHECK_HTTP, "HTTP/1.1 500 Broken\r\n\r\n", HEALTH_RESULT_WRONG, "500");
+	expect_answer(LB_CHECK_HTTP, "SSH-2.0-OpenSSH_9.2\r\n", HEALTH_RESULT_GARBAGE, "not HTTP");
+	expect_answer(LB_CHECK_HTTP, NULL, HEALTH_RESULT_RESET, "closed without an answer");
+	strcpy(check.body, "ready");
+	expect_answer(LB_CHECK_HTTP, "HTTP/1.1 200 OK\r\n\r\nbusy", HEALTH_RESULT_WRONG, "200 without the body");
+	expect_answer(LB_CHECK_HTTP, "HTTP/1.1 200 OK\r\n\r\nall ready", HEALTH_RESULT_OK, "200");
+}
+END_TEST
+
+START_TEST(http_asks_with_path_host_and_token)
+{
+	char path[] = "/tmp/lbd-bearer-XXXXXX";
+	int fd = mkstemp(path);
+	struct peer p = {.says = "HTTP/1.1 200 OK\r\n\r\n", .listens = true};
+
+	ck_assert_int_eq(write(fd, " sesame\n", 8), 8);
+	close(fd);
+	check.type = LB_CHECK_HTTP;
+	strcpy(check.host, "api.example");
+	strcpy(check.bearer_file, path);
+	peer_start(&p);
+	probe(&p.address);
+	peer_end(&p);
+	unlink(path);
+	ck_assert_ptr_nonnull(strstr(p.heard, "GET /readyz HTTP/1.1\r\n"));
+	ck_assert_ptr_nonnull(strstr(p.heard, "Host: api.example\r\n"));
+	ck_assert_ptr_nonnull(strstr(p.heard, "Authorization: Bearer sesame\r\n"));
+}
+END_TEST
+
+START_TEST(silence_ends_with_the_budget)
+{
+	struct peer p = {.silent = true, .listens = true};
+
+	check.type = LB_CHECK_HTTP;
+	check.timeout = LB_MSEC(100);
+	peer_start(&p);
+	probe(&p.address);
+	peer_end(&p);
+	ck_assert_int_eq(outcome.result, HEALTH_RESULT_TIMEOUT);
+	ck_assert_str_eq(outcome.text, "timeout");
+	ck_assert_int_ge(outcome.duration, LB_MSEC(90));
+	ck_assert_int_lt(outcome.duration, LB_SEC(1));
+}
+END_TEST
+
+START_TEST(cancel_is_silent)
+{
+	struct peer p = {.silent = true, .listens = true};
+
+	check.type = LB_CHECK_HTTP;
+	peer_start(&p);
+	make_plan();
+	probe_cancel(start(&p.address, LB_PROXY_OFF));
+	ev_run(loop, 0); /* nothing is left to wait for */
+	ck_assert_uint_eq(outcomes, 0);
+	peer_end(&p);
+}
+END_TEST
+
+START_TEST(agent_lines)
+{
+	static const struct {
+		const char *line;
+		enum health_result result;
+		uint8_t percent;
+		const char *text;
+	} rows[] = {
+	    {"up\n",		      HEALTH_RESULT_OK,      PROBE_NO_PERCENT, "agent: up"		    },
+	    {"75%\n",		      HEALTH_RESULT_OK,	75,		    "agent: 75%"		},
+	    {"ready, 10% # cold cache\n", HEALTH_RESULT_OK,	    10,		"agent: ready, 10% "	    },
+	    {"drain\r\n",		  HEALTH_RESULT_WRONG,   PROBE_NO_PERCENT, "agent: drain"	       },
+	    {"up maint\n",		   HEALTH_RESULT_WRONG,	PROBE_NO_PERCENT, "agent: up maint"	   },
+	    {"down\n",		       HEALTH_RESULT_REFUSED, PROBE_NO_PERCENT, "agent: down"	     },
+	    {"up",			HEALTH_RESULT_OK,	     PROBE_NO_PERCENT, "agent: up"		  },
+	    {"hello\n",			HEALTH_RESULT_GARBAGE, PROBE_NO_PERCENT, "agent: not understood"	},
+	    {"101%\n",		       HEALTH_RESULT_GARBAGE, PROBE_NO_PERCENT, "agent: not understood"   },
+	    {NULL,			HEALTH_RESULT_RESET,	PROBE_NO_PERCENT, "closed without an answer"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		expect_answer(LB_CHECK_AGENT, rows[i].line, rows[i].result, rows[i].text);
+		ck_assert_uint_eq(outcome.agent_percent, rows[i].percent);
+	}
+}
+END_TEST
+
+START_TEST(proxy_header_comes_first)
+{
+	struct peer p = {.says = "HTTP/1.1 200 OK\r\n\r\n", .listens = true};
+
+	check.type = LB_CHECK_HTTP;
+	peer_start(&p);
+	make_plan();
+	start(&p.address, LB_PROXY_V1);
+	ev_run(loop, 0);
+	peer_end(&p);
+	ck_assert_int_eq(strncmp(p.heard, "PROXY UNKNOWN\r\n", 15), 0);
+}
+END_TEST
+
+/* ---- TLS ---- */
+
+/* A certificate for 127.0.0.1 that signed itself, valid from..to seconds from now; its PEM goes to path. */
+static SSL_CTX *make_server(long from, long to, const char *path)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	X509V3_CTX ctx;
+	X509_EXTENSION *san;
+	FILE *file = fopen(path, "we");
+
+	X509_set_version(cert, X509_VERSION_3);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), from);
+	X509_gmtime_adj(X509_getm_notAfter(cert), to);
+	X509_set_pubkey(cert, key);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"test", -1,
+				   -1, 0);
+	X509_set_issuer_name(cert, X509_get_subject_name(cert));
+	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
+	san = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_alt_name, "IP:127.0.0.1");
+	X509_add_ext(cert, san, -1);
+	X509_EXTENSION_free(san);
+	ck_assert_int_gt(X509_sign(cert, key, EVP_sha256()), 0);
+	ck_assert_int_eq(SSL_CTX_use_certificate(tls, cert), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey(tls, key), 1);
+	PEM_write_X509(file, cert);
+	fclose(file);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return tls;
+}
+
+static void expect_tls(bool trust, bool verify, long to, enum health_result result, const char *text)
+{
+	char path[] = "/tmp/lbd-ca-XXXXXX";
+	struct peer p = {.says = "HTTP/1.1 200 OK\r\n\r\n"};
+
+	close(mkstemp(path));
+	p.tls = make_server(-7200, to, path);
+	check.type = LB_CHECK_HTTPS;
+	check.verify = verify;
+	strcpy(check.ca_file, trust ? path : "");
+	peer_start(&p);
+	probe(&p.address);
+	peer_end(&p);
+	unlink(path);
+	ck_assert_str_eq(outcome.text, text);
+	ck_assert_int_eq(outcome.result, result);
+	check_plan_clear(&plan);
+	outcomes = 0;
+}
+
+START_TEST(tls_verdicts)
+{
+	expect_tls(false, false, 3600, HEALTH_RESULT_OK, "200");
+	expect_tls(true, true, 3600, HEALTH_RESULT_OK, "200");
+	expect_tls(false, true, 3600, HEALTH_RESULT_TLS, "tls: self-signed certificate");
+	expect_tls(true, true, -3600, HEALTH_RESULT_TLS, "tls: certificate has expired");
+	strcpy(check.sni, "other.example");
+	expect_tls(true, true, 3600, HEALTH_RESULT_TLS, "tls: hostname mismatch");
+}
+END_TEST
+
+START_TEST(tls_against_a_plain_server)
+{
+	struct peer p = {.says = "HTTP/1.1 400 Bad Request\r\n\r\n", .listens = true};
+
+	check.type = LB_CHECK_HTTPS;
+	peer_start(&p);
+	probe(&p.address);
+	peer_end(&p);
+	ck_assert_int_eq(outcome.result, HEALTH_RESULT_TLS);
+	ck_assert_int_eq(strncmp(outcome.text, "tls: ", 5), 0);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_used_refuse)
+{
+	struct lb_err err;
+
+	check.type = LB_CHECK_HTTPS;
+	strcpy(check.ca_file, "/nonexistent/ca.pem");
+	ck_assert(!check_plan_init(&plan, &check, &err));
+	ck_assert_str_eq(err.text, "ca_file /nonexistent/ca.pem cannot be read: No such file or directory");
+	strcpy(check.ca_file, "/dev/null");
+	ck_assert(!check_plan_init(&plan, &check, &err));
+	ck_assert_int_eq(strncmp(err.text, "ca_file /dev/null cannot be used: ", 34), 0);
+	check.ca_file[0] = '\0';
+	strcpy(check.bearer_file, "/dev/null");
+	ck_assert(!check_plan_init(&plan, &check, &err));
+	ck_assert_str_eq(err.text, "bearer_file /dev/null is empty");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("probe");
+	TCase *tc = tcase_create("probe");
+
+	tcase_set_timeout(tc, 30);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, tcp_connects);
+	tcase_add_test(tc, tcp_refused);
+	tcase_add_test(tc, tcp_unreachable_is_told_later_not_from_start);
+	tcase_add_test(tc, http_answers);
+	tcase_add_test(tc, http_asks_with_path_host_and_token);
+	tcase_add_test(tc, silence_ends_with_the_budget);
+	tcase_add_test(tc, cancel_is_silent);
+	tcase_add_test(tc, agent_lines);
+	tcase_add_test(tc, proxy_header_comes_first);
+	tcase_add_test(tc, tls_verdicts);
+	tcase_add_test(tc, tls_against_a_plain_server);
+	tcase_add_test(tc, files_that_cannot_be_used_refuse);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
