@@ -57,7 +57,6 @@ struct election {
 	struct election_params params;
 	const struct lb_conf *conf;
 	size_t own_node;
-	struct lb_addr own;
 	struct election_secrets secrets;
 	char standby_mark[LB_PATH_MAX];
 
@@ -67,7 +66,6 @@ struct election {
 	struct announce_watch *watch;
 	struct peer_link *peer_link;
 	struct handover handover;
-	int vrrp_fd;
 
 	ev_io vrrp_io;
 	ev_check check;	   /* stall guard, before anything else of a round */
@@ -82,25 +80,20 @@ struct election {
 	struct vrrp_policy policy;
 	struct lb_addr peers[LB_NODES_MAX]; /* policy.peers */
 	lb_wall since;			    /* of the role */
-	bool holding;			    /* the VIPs are taken: a sent advert renews the lease */
-	bool sessions_over;		    /* ended already, in order, before this node leaves */
 	lb_time advert_tried;		    /* last attempt to send one as Active */
 	lb_time advert_tried_boot;	    /* the same on the clock that runs while the machine sleeps */
 	lb_time advert_ok;		    /* last one that the kernel took */
 	vrrp_sequence sequence;		    /* last one sent */
 	lb_time losing_since, losing_at;    /* adverts of another Active, below us: first and last one */
-	bool losing_alarm;
 	struct election_node nodes[LB_NODES_MAX];
 
 	/* Does this node take part? */
 	struct ownership ownership;
 	struct ownership_verdict verdict;
-	bool proxy_connected, proxy_ticking, standby, stopping;
 	struct ipc_health health;
 	struct ratelimit yield_limit, request_limit;
 
 	struct election_pending stop, standby_change;
-	bool stop_waits_for_sessions;
 	ev_timer stop_timer;
 
 	struct election_counters counters;
@@ -108,7 +101,15 @@ struct election {
 	lb_duration last_gap, stall_max;
 	lb_time ownerless_since; /* no node is known to own the VIP; 0 = one is */
 	lb_time foreign_until;
+
+	int vrrp_fd;
+	struct lb_addr own;
 	uint8_t foreign_mac[6];
+	bool holding;	    /* the VIPs are taken: a sent advert renews the lease */
+	bool sessions_over; /* ended already, in order, before this node leaves */
+	bool losing_alarm;
+	bool proxy_connected, proxy_ticking, standby, stopping;
+	bool stop_waits_for_sessions;
 };
 
 /* election.c */

@@ -12,10 +12,10 @@
 
 struct vip {
 	struct lb_addr address;
-	bool named;	       /* the configuration names the interface; else it is the own one */
-	struct rtnl_link link; /* its name stays when the interface goes */
+	bool named; /* the configuration names the interface; else it is the own one */
 	bool present;
-	bool seen; /* scratch of an audit */
+	bool seen;	       /* scratch of an audit */
+	struct rtnl_link link; /* its name stays when the interface goes */
 };
 
 struct vip_table {

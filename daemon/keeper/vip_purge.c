@@ -7,7 +7,7 @@
 #define PURGE_MAX 128 /* a walk; more addresses than that are found by the next one */
 
 struct purge {
-	const struct lb_conf *conf; /* NULL: only what carries our tag is known */
+	const struct lb_conf *conf;    /* NULL: only what carries our tag is known */
 	unsigned ifindex[LB_VIPS_MAX]; /* of each VIP; 0 none */
 	struct rtnl_address found[PURGE_MAX];
 	size_t count;

@@ -28,25 +28,25 @@ const struct nft_match nft_rule_to_vip4[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV4},
 	{NFT_MATCH_IN, DADDR4, .set = "vips4"},
 	{NFT_MATCH_NOT_IN, DADDR4, .set = "lease4"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_to_vip6[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV6},
 	{NFT_MATCH_IN, DADDR6, .set = "vips6"},
 	{NFT_MATCH_NOT_IN, DADDR6, .set = "lease6"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_from_vip4[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV4},
 	{NFT_MATCH_IN, SADDR4, .set = "vips4"},
 	{NFT_MATCH_NOT_IN, SADDR4, .set = "lease4"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_from_vip6[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV6},
 	{NFT_MATCH_IN, SADDR6, .set = "vips6"},
 	{NFT_MATCH_NOT_IN, SADDR6, .set = "lease6"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 
 /* A solicitation goes to a multicast group, so its target is looked at instead of its destination. */
@@ -56,7 +56,7 @@ const struct nft_match nft_rule_solicit_vip6[] = {
 	{NFT_MATCH_BYTE, TRANSPORT, .offset = 0, .mask = 0xff, .value = ND_NEIGHBOR_SOLICIT},
 	{NFT_MATCH_IN, ND_TARGET, .set = "vips6"},
 	{NFT_MATCH_NOT_IN, ND_TARGET, .set = "lease6"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 
 const struct nft_match nft_rule_syn_to_closing4[] = {
@@ -64,14 +64,14 @@ const struct nft_match nft_rule_syn_to_closing4[] = {
 	{NFT_MATCH_L4PROTO, .value = IPPROTO_TCP},
 	{NFT_MATCH_IN, DADDR4, .set = "closing4"},
 	{NFT_MATCH_BYTE, TCP_FLAGS, .mask = TCP_FLAGS_MASK, .value = TCP_SYN_ONLY},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_syn_to_closing6[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV6},
 	{NFT_MATCH_L4PROTO, .value = IPPROTO_TCP},
 	{NFT_MATCH_IN, DADDR6, .set = "closing6"},
 	{NFT_MATCH_BYTE, TCP_FLAGS, .mask = TCP_FLAGS_MASK, .value = TCP_SYN_ONLY},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 
 /* A question for the VIP. Gratuitous ones (the sender is the VIP) pass: they tell this host who the owner is. */
@@ -79,12 +79,12 @@ const struct nft_match nft_rule_arp_for_vip[] = {
 	{NFT_MATCH_IN, ARP_DADDR, .set = "vips4"},
 	{NFT_MATCH_NOT_IN, ARP_SADDR, .set = "vips4"},
 	{NFT_MATCH_NOT_IN, ARP_DADDR, .set = "lease4"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_arp_from_vip[] = {
 	{NFT_MATCH_IN, ARP_SADDR, .set = "vips4"},
 	{NFT_MATCH_NOT_IN, ARP_SADDR, .set = "lease4"},
-	{NFT_MATCH_END},
+	{.kind = NFT_MATCH_END},
 };
 /* clang-format on */
 

@@ -71,7 +71,7 @@ static int on_message(const struct nlmsghdr *nlh, void *ctx)
 /* One datagram of the kernel; others may not speak here. -1 with errno, 0 to be skipped. */
 static ssize_t receive(struct rtnl_monitor *m)
 {
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = {0};
 	socklen_t from_len = sizeof(from);
 	ssize_t n =
 	    recvfrom(rtnl_monitor_fd(m), m->buf, sizeof(m->buf), MSG_TRUNC, (struct sockaddr *)&from, &from_len);

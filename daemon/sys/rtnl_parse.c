@@ -14,7 +14,7 @@ static int on_link_attr(const struct nlattr *attr, void *data)
 		if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0 ||
 		    mnl_attr_get_payload_len(attr) > sizeof(out->name))
 			return MNL_CB_ERROR;
-		strcpy(out->name, mnl_attr_get_str(attr));
+		memcpy(out->name, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
 		break;
 	case IFLA_ADDRESS:
 		out->has_mac = mnl_attr_get_payload_len(attr) == sizeof(out->mac);
