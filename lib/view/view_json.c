@@ -15,6 +15,26 @@ static json_t *ms(lb_duration d)
 	return json_real(round(lb_duration_ms(d) * 1000) / 1000);
 }
 
+/*
+ * A text that may hold what a server or a client said. What is no UTF-8 must not cost the whole answer: then every byte
+ * that is not ASCII becomes a question mark.
+ */
+static json_t *words(const char *s)
+{
+	json_t *o = json_string(s);
+	char *copy;
+
+	if (o)
+		return o;
+	copy = strdup(s);
+	for (char *c = copy; c && *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	o = copy ? json_string(copy) : NULL;
+	free(copy);
+	return o;
+}
+
 static json_t *instant(lb_wall at)
 {
 	char buf[VIEW_TIME_TEXT];
@@ -68,7 +88,7 @@ static json_t *node(const struct lb_snapshot_node *n)
 	json_object_set_new(o, "advert_ms", n->advert_age >= 0 ? ms(n->advert_age) : json_null());
 	json_object_set_new(o, "hears_us", json_boolean(n->hears_us));
 	json_object_set_new(o, "config", n->version[0] ? hash(n->config_hash) : json_null());
-	json_object_set_new(o, "version", n->version[0] ? json_string(n->version) : json_null());
+	json_object_set_new(o, "version", n->version[0] ? words(n->version) : json_null());
 	json_object_set_new(o, "ready_servers", count(n->ready_servers));
 	json_object_set_new(o, "total_servers", count(n->total_servers));
 	return o;
@@ -76,9 +96,9 @@ static json_t *node(const struct lb_snapshot_node *n)
 
 static json_t *check(const struct lb_snapshot_server *s)
 {
-	return json_pack("{s:s, s:o, s:o, s:b, s:o}", "result", s->check_result, "duration_ms", ms(s->check_duration),
-			 "failures", count(s->check_failures), "warning", s->alive_warning, "last",
-			 instant(s->check_last));
+	return json_pack("{s:o, s:o, s:o, s:b, s:o}", "result", words(s->check_result), "duration_ms",
+			 ms(s->check_duration), "failures", count(s->check_failures), "warning", s->alive_warning,
+			 "last", instant(s->check_last));
 }
 
 static json_t *server(const struct lb_snapshot_server *s)
@@ -177,9 +197,9 @@ char *view_services_json(const struct lb_snapshot *s)
 
 static json_t *event(const struct lb_event *e)
 {
-	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o}", "id", count(e->id), "at", instant(e->at), "kind",
-			 e->kind, "subject", e->subject, "from", e->from, "to", e->to, "reason", e->reason,
-			 "duration_ms", e->duration > 0 ? ms(e->duration) : json_null());
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", count(e->id), "at", instant(e->at), "kind",
+			 words(e->kind), "subject", words(e->subject), "from", words(e->from), "to", words(e->to),
+			 "reason", words(e->reason), "duration_ms", e->duration > 0 ? ms(e->duration) : json_null());
 }
 
 char *view_events_json(const struct lb_event *events, size_t n)
@@ -198,5 +218,5 @@ char *view_event_json(const struct lb_event *e)
 
 char *view_error_json(const char *code, const char *message)
 {
-	return finish(json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message));
+	return finish(json_pack("{s:{s:o, s:o}}", "error", "code", words(code), "message", words(message)));
 }

@@ -130,6 +130,7 @@ static void add_peers(struct lb_text *t, const struct lb_snapshot *s)
 	for (uint32_t i = 0; i < k->node_count; i++)
 		if (!k->nodes[i].self)
 			labelled(t, "lbd_peer_hears_us", "node", k->nodes[i].name, k->nodes[i].hears_us);
+	single(t, "lbd_peer_received_total", "counter", "Peer link datagrams accepted.", k->peer_received);
 	family(t, "lbd_peer_dropped_total", "counter", "Peer link datagrams not accepted, by reason.");
 	for (int d = PEER_OK + 1; d < PEER_DROP_COUNT_; d++)
 		labelled(t, "lbd_peer_dropped_total", "reason", peer_drop_name((enum peer_drop)d), k->peer_dropped[d]);

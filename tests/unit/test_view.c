@@ -1,6 +1,7 @@
 /* The picture as JSON and metrics: literal texts, and the rules of the exposition format. */
 #include <check.h>
 #include <jansson.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,16 +65,24 @@ static void setup(void)
 	lb_addr_parse("10.196.35.26", &picture.keeper.nodes[1].address);
 }
 
-/* The value at a path of keys and indexes, as compact JSON text. */
-static void expect(json_t *root, const char *path, const char *expected)
+/* The value at a path of keys and indexes; "" is the root. */
+static json_t *find(json_t *root, const char *path)
 {
 	char copy[128];
 	json_t *at = root;
-	char *text;
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *save, *key = strtok_r(copy, ".", &save); key; key = strtok_r(NULL, ".", &save))
 		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
+	return at;
+}
+
+/* The value at a path, as compact JSON text. */
+static void expect(json_t *root, const char *path, const char *expected)
+{
+	json_t *at = find(root, path);
+	char *text;
+
 	ck_assert_msg(at != NULL, "no %s", path);
 	text = json_dumps(at, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 	ck_assert_msg(strcmp(text, expected) == 0, "%s is %s, expected %s", path, text, expected);
@@ -125,6 +134,68 @@ START_TEST(status_has_the_keys_of_the_api)
 }
 END_TEST
 
+/* Every key of the API's example, object by object. */
+START_TEST(no_key_of_the_api_is_missing)
+{
+	static const struct {
+		const char *path, *keys;
+	} rows[] = {
+	    {"",			   "cluster node version config uptime_seconds role since reason owner standby vips nodes services"	 },
+	    {"vips.0",		       "address interface present fenced"								    },
+	    {"nodes.0",			"name address self role can_serve"								    },
+	    {"nodes.1",			"name address self role can_serve heard_ms hears_us config version"				   },
+	    {"services.0",		   "name listen balance sessions sessions_total bytes_in bytes_out servers"				   },
+	    {"services.0.servers.0",	     "name address state admin weight effective_weight backup sessions sessions_total "
+				     "bytes_in bytes_out connect_ms connect_errors hedged since reason check"},
+	    {"services.0.servers.0.check", "result duration_ms failures last"								     },
+	};
+	char *text = view_status_json(&picture);
+	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+	ck_assert_ptr_nonnull(root);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *object = find(root, rows[i].path);
+		char keys[256], *save;
+
+		snprintf(keys, sizeof(keys), "%s", rows[i].keys);
+		for (char *key = strtok_r(keys, " ", &save); key; key = strtok_r(NULL, " ", &save))
+			ck_assert_msg(json_object_get(object, key) != NULL, "no %s in %s", key, rows[i].path);
+	}
+	json_decref(root);
+	free(text);
+}
+END_TEST
+
+START_TEST(services_are_those_of_the_status)
+{
+	char *status = view_status_json(&picture), *services = view_services_json(&picture);
+
+	ck_assert_int_eq(services[0], '{');
+	ck_assert_ptr_nonnull(strstr(status, services + 1));
+	free(status);
+	free(services);
+}
+END_TEST
+
+START_TEST(an_empty_picture_is_still_json)
+{
+	char *text;
+
+	memset(&picture.keeper, 0, sizeof(picture.keeper));
+	picture.service_count = 0;
+	text = view_status_json(&picture);
+	ck_assert_ptr_nonnull(strstr(text, "\"vips\":[],\"nodes\":[],\"services\":[]"));
+	ck_assert_ptr_nonnull(strstr(text, "\"role\":\"init\",\"since\":null"));
+	free(text);
+	text = view_services_json(&picture);
+	ck_assert_str_eq(text, "{\"services\":[]}");
+	free(text);
+	text = view_events_json(NULL, 0);
+	ck_assert_str_eq(text, "{\"events\":[]}");
+	free(text);
+}
+END_TEST
+
 START_TEST(unknown_owner_is_null)
 {
 	picture.keeper.owner[0] = '\0';
@@ -156,6 +227,85 @@ START_TEST(errors_and_events)
 	free(text);
 }
 END_TEST
+
+/* What a server or a client said may be no UTF-8; an answer is given all the same. */
+START_TEST(foreign_bytes_do_not_cost_the_answer)
+{
+	struct lb_event event = {
+	    .kind = "server", .subject = "caf\xc3\xa9", .from = "", .to = "", .reason = "\xff\x01 no"};
+	char *text = view_error_json("no-route", "caf\xe9");
+
+	ck_assert_str_eq(text, "{\"error\":{\"code\":\"no-route\",\"message\":\"caf?\"}}");
+	free(text);
+	text = view_event_json(&event);
+	ck_assert_str_eq(text, "{\"id\":0,\"at\":null,\"kind\":\"server\",\"subject\":\"caf\xc3\xa9\",\"from\":\"\","
+			       "\"to\":\"\",\"reason\":\"?\\u0001 no\",\"duration_ms\":null}");
+	free(text);
+	strcpy(server.check_result, "agent: \xe4");
+	strcpy(picture.keeper.nodes[1].version, "\x80");
+	text = view_status_json(&picture);
+	ck_assert_ptr_nonnull(strstr(text, "\"result\":\"agent: ?\""));
+	ck_assert_ptr_nonnull(strstr(text, "\"version\":\"?\""));
+	free(text);
+}
+END_TEST
+
+START_TEST(instants)
+{
+	static const struct {
+		lb_wall at;
+		const char *text;
+	} rows[] = {
+	    {0,			       ""			},
+	    {-1,			      ""			},
+	    {1,			       "1970-01-01T00:00:00.000Z"},
+	    {MORNING,			 "2026-01-01T10:00:00.123Z"},
+	    {MORNING - 123000000 + 999999999, "2026-01-01T10:00:00.999Z"},
+	    {1709164800000000000,		  "2024-02-29T00:00:00.000Z"},
+	};
+	char buf[VIEW_TIME_TEXT];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ck_assert_str_eq(view_time_text(rows[i].at, buf), rows[i].text);
+}
+END_TEST
+
+/* A sample as the exposition format has it: name, labels with escaped values, a number. */
+#define VALUE "([^\"\\]|[\\][n\"\\])*"
+#define SAMPLE                                                    \
+	"^lbd_[a-z0-9_]+"                                         \
+	"([{][a-z_]+=\"" VALUE "\"(,[a-z_]+=\"" VALUE "\")*[}])?" \
+	" [0-9]+([.][0-9]+)?(e[+-][0-9]+)?$"
+
+/* Every line is one of the three kinds, no series comes twice, the text ends with a line end. */
+static void check_lines(const char *text)
+{
+	char seen[32768] = "\n";
+	regex_t sample, comment;
+
+	ck_assert_int_eq(regcomp(&sample, SAMPLE, REG_EXTENDED | REG_NOSUB), 0);
+	ck_assert_int_eq(regcomp(&comment,
+				 "^# (HELP lbd_[a-z0-9_]+ [A-Z0-9].*[.]|TYPE lbd_[a-z0-9_]+ (gauge|counter))$",
+				 REG_EXTENDED | REG_NOSUB),
+			 0);
+	for (const char *p = text; *p;) {
+		const char *end = strchr(p, '\n');
+		char line[512], series[512];
+
+		ck_assert_ptr_nonnull(end);
+		snprintf(line, sizeof(line), "%.*s", (int)(end - p), p);
+		p = end + 1;
+		ck_assert_msg(regexec(line[0] == '#' ? &comment : &sample, line, 0, NULL, 0) == 0, "%s", line);
+		if (line[0] != '#')
+			*strrchr(line, ' ') = '\0';
+		snprintf(series, sizeof(series), "\n%.500s\n", line);
+		ck_assert_msg(!strstr(seen, series), "%s twice", line);
+		strncat(seen, series + 1, sizeof(seen) - strlen(seen) - 1);
+	}
+	ck_assert_uint_lt(strlen(seen), sizeof(seen) - 1);
+	regfree(&sample);
+	regfree(&comment);
+}
 
 /* Every sample line belongs to the family opened last, and no family is opened twice. */
 static void check_format(const char *text)
@@ -204,8 +354,48 @@ START_TEST(metrics_are_well_formed)
 	snprintf(server.name, sizeof(server.name), "odd\"\\name");
 	ck_assert(view_metrics(&picture, &text));
 	check_format(lb_text_str(&text));
+	check_lines(lb_text_str(&text));
 	for (size_t e = 0; e < sizeof(expected) / sizeof(expected[0]); e++)
 		ck_assert_msg(strstr(lb_text_str(&text), expected[e]) != NULL, "missing:%s", expected[e]);
+	lb_text_free(&text);
+}
+END_TEST
+
+/* A name with everything that has to be escaped, and the names that dashboards rely on. */
+START_TEST(metrics_have_the_promised_names)
+{
+	static const char *const names[] = {
+	    "lbd_server_up",
+	    "lbd_server_current_sessions",
+	    "lbd_server_bytes_in_total",
+	    "lbd_server_connection_errors_total",
+	    "lbd_server_check_duration_seconds",
+	    "lbd_service_sessions_total",
+	    "lbd_vip_owner",
+	    "lbd_election_state",
+	    "lbd_election_transitions_total",
+	    "lbd_adverts_sent_total",
+	    "lbd_adverts_received_total",
+	    "lbd_adverts_dropped_total",
+	    "lbd_peer_heard_age_seconds",
+	    "lbd_peer_hears_us",
+	    "lbd_config_mismatch",
+	    "lbd_loop_stall_seconds_max",
+	    "lbd_hedged_connects_total",
+	    "lbd_build_info",
+	};
+	struct lb_text text = {0};
+
+	picture.node = "a\nb";
+	ck_assert(view_metrics(&picture, &text));
+	check_lines(lb_text_str(&text));
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&text), "node=\"a\\nb\""));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "\n%s", names[i]);
+		ck_assert_msg(strstr(lb_text_str(&text), line) != NULL, "no sample of %s", names[i]);
+	}
 	lb_text_free(&text);
 }
 END_TEST
@@ -219,9 +409,15 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, status_has_the_keys_of_the_api);
+	tcase_add_test(tcase, no_key_of_the_api_is_missing);
+	tcase_add_test(tcase, services_are_those_of_the_status);
+	tcase_add_test(tcase, an_empty_picture_is_still_json);
 	tcase_add_test(tcase, unknown_owner_is_null);
+	tcase_add_test(tcase, foreign_bytes_do_not_cost_the_answer);
+	tcase_add_test(tcase, instants);
 	tcase_add_test(tcase, errors_and_events);
 	tcase_add_test(tcase, metrics_are_well_formed);
+	tcase_add_test(tcase, metrics_have_the_promised_names);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
