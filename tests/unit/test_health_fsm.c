@@ -296,6 +296,47 @@ START_TEST(a_reload_keeps_what_is_known)
 }
 END_TEST
 
+/* Reload after reload does not put the check off that is due. */
+START_TEST(a_reload_never_postpones_a_check)
+{
+	struct health_params lazy = {.interval = LB_SEC(60), .fast_interval = LB_SEC(30), .rise = 2, .fall = 3};
+
+	come_up();
+	lb_time due = health_next_check(&server);
+	for (int i = 0; i < 3; i++) {
+		now += LB_MSEC(100);
+		health_set_params(&server, &lazy, now);
+		ck_assert_int_eq(health_next_check(&server), due);
+	}
+}
+END_TEST
+
+/* Two days of one kind of result: what is counted stays at its maximum instead of starting anew. */
+START_TEST(counters_never_run_over)
+{
+	struct health_params patient = params;
+
+	patient.fall = UINT16_MAX;
+	come_up();
+	health_set_params(&server, &patient, now);
+	for (int i = 1; i <= UINT16_MAX; i++)
+		ck_assert_int_eq(ends(HEALTH_RESULT_TIMEOUT), i == UINT16_MAX);
+	for (int i = 0; i < 10; i++) {
+		ck_assert(!ends(HEALTH_RESULT_TIMEOUT));
+		ck_assert(!health_connect_failed(&server, now));
+	}
+	ck_assert_uint_eq(server.failures, UINT16_MAX);
+	for (int i = 0; i < UINT16_MAX + 10; i++) {
+		ck_assert(!health_connect_failed(&server, now));
+		ck_assert_int_eq(server.connect_errors, i + 11 < UINT16_MAX ? i + 11 : UINT16_MAX);
+	}
+	for (int i = 0; i < UINT16_MAX + 10; i++)
+		ends(HEALTH_RESULT_OK);
+	ck_assert_uint_eq(server.successes, UINT16_MAX);
+	expect_state(HEALTH_UP, HEALTH_DOWN, HEALTH_REASON_CHECK_PASSED);
+}
+END_TEST
+
 START_TEST(every_value_has_a_name)
 {
 	static const char *const results[] = {"ok",    "alive", "wrong",       "refused", "timeout",
@@ -337,6 +378,8 @@ int main(void)
 	tcase_add_test(all, a_connect_failure_hastens_the_next_check);
 	tcase_add_test(all, intervals_spread_over_five_percent_either_way);
 	tcase_add_test(all, a_reload_keeps_what_is_known);
+	tcase_add_test(all, a_reload_never_postpones_a_check);
+	tcase_add_test(all, counters_never_run_over);
 	tcase_add_test(all, every_value_has_a_name);
 	suite_add_tcase(suite, all);
 
