@@ -361,7 +361,7 @@ START_TEST(metrics_are_well_formed)
 }
 END_TEST
 
-/* A name with everything that has to be escaped, and the names that dashboards rely on. */
+/* The names that dashboards rely on, each with a sample. */
 START_TEST(metrics_have_the_promised_names)
 {
 	static const char *const names[] = {
@@ -386,10 +386,19 @@ START_TEST(metrics_have_the_promised_names)
 	};
 	struct lb_text text = {0};
 
+	/* A third node that agrees does not hide that the second one differs. */
+	picture.keeper.nodes[2] = picture.keeper.nodes[1];
+	strcpy(picture.keeper.nodes[2].name, "k8s-lb-3");
+	picture.keeper.nodes[2].config_hash = picture.config_hash;
+	picture.keeper.node_count = 3;
 	picture.node = "a\nb";
 	ck_assert(view_metrics(&picture, &text));
 	check_lines(lb_text_str(&text));
 	ck_assert_ptr_nonnull(strstr(lb_text_str(&text), "node=\"a\\nb\""));
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&text), "\nlbd_config_mismatch 1\n"));
+	/* Only what can happen, only the others. */
+	ck_assert_ptr_null(strstr(lb_text_str(&text), "reason=\"none\""));
+	ck_assert_ptr_null(strstr(lb_text_str(&text), "{node=\"k8s-lb-1\"}"));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char line[128];
 
