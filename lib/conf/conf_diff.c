@@ -146,15 +146,19 @@ static void visit_node(struct diff_builder *b, const void *from, const void *to,
 {
 	const struct lb_conf_node *before = from, *after = to;
 	const struct lb_diff_entry where = {.kind = LB_DIFF_GLOBAL};
-	char address[LB_ADDR_TEXT], prefix[sizeof(lb_name) + sizeof("nodes..")];
+	char address[LB_ADDR_TEXT], key[sizeof(lb_name) + sizeof("nodes..")];
 
 	(void)ctx;
-	snprintf(prefix, sizeof(prefix), "nodes.%s%s", before ? before->name : after->name, before && after ? "." : "");
-	if (before && after)
-		compare(b, LB_CONF_NODE, before, after, &where, prefix);
-	else
-		add_change(b, &where, prefix, before ? lb_addr_text(&before->address, address) : "",
-			   after ? lb_addr_text(&after->address, address) : "");
+	if (!before) {
+		snprintf(key, sizeof(key), "nodes.%s", after->name);
+		add_change(b, &where, key, "", lb_addr_text(&after->address, address));
+	} else if (!after) {
+		snprintf(key, sizeof(key), "nodes.%s", before->name);
+		add_change(b, &where, key, lb_addr_text(&before->address, address), "");
+	} else {
+		snprintf(key, sizeof(key), "nodes.%s.", before->name);
+		compare(b, LB_CONF_NODE, before, after, &where, key);
+	}
 }
 
 static void list_vips(const struct lb_conf *conf, struct lb_text *out)

@@ -35,43 +35,53 @@ static struct conf_doc *new_node(struct builder *b, enum conf_doc_kind kind, str
 	return node;
 }
 
-/* Hang a finished or just opened node where the document is at. */
-static bool attach(struct builder *b, struct conf_doc *node)
+/* The collection that is being filled, NULL outside all. */
+static struct frame *top(struct builder *b)
 {
 	struct frame *frame = b->depth ? &b->stack[b->depth - 1] : NULL;
 
+	return frame && frame->node ? frame : NULL;
+}
+
+/* Hang a finished or just opened node where the document is at. */
+static bool attach(struct builder *b, struct conf_doc *node)
+{
+	struct frame *frame = top(b);
+	struct conf_doc *parent = frame ? frame->node : NULL;
+	bool drop = false;
+
 	if (!node)
 		return false;
-	if (!frame) {
+	if (!parent) {
 		b->root = node;
 		return true;
 	}
-	if (frame->node->kind == CONF_DOC_MAP) {
-		bool drop = frame->drop;
-
+	if (parent->kind == CONF_DOC_MAP) {
+		drop = frame->drop;
 		node->key = frame->key;
 		node->key_mark = frame->key_mark;
 		frame->key = NULL;
 		frame->drop = false;
-		if (drop)
-			return true;
-	}
-	if (frame->node->kind == CONF_DOC_LIST) {
-		node->key = frame->node->key;
+	} else {
+		node->key = parent->key;
 		node->item = true;
 	}
-	if (frame->node->last)
-		frame->node->last->next = node;
+	if (drop)
+		return true;
+	if (parent->last)
+		parent->last->next = node;
 	else
-		frame->node->first = node;
-	frame->node->last = node;
-	frame->node->count++;
+		parent->first = node;
+	parent->last = node;
+	parent->count++;
 	return true;
 }
 
-static bool in_key_place(const struct builder *b)
+static bool in_key_place(struct builder *b)
 {
-	return b->depth && b->stack[b->depth - 1].node->kind == CONF_DOC_MAP && !b->stack[b->depth - 1].key;
+	const struct frame *frame = top(b);
+
+	return frame && frame->node->kind == CONF_DOC_MAP && !frame->key;
 }
 
 /* Anchors and tags are refused wherever they can stand; the value itself is read on. */
@@ -148,8 +158,8 @@ static bool on_scalar(struct builder *b, const yaml_event_t *event)
 		if (is_null(text, len, event->data.scalar.style)) {
 			/* Nothing stands nowhere: its key is the place to look at. */
 			node->kind = CONF_DOC_EMPTY;
-			if (b->depth && b->stack[b->depth - 1].node->kind == CONF_DOC_MAP)
-				node->mark = b->stack[b->depth - 1].key_mark;
+			if (top(b) && top(b)->node->kind == CONF_DOC_MAP)
+				node->mark = top(b)->key_mark;
 		}
 	}
 	return attach(b, node);
@@ -204,19 +214,21 @@ static void refuse_duplicates(struct builder *b, struct conf_doc *map)
 		lb_conf_errors_add(b->errors, map->mark, "out of memory");
 		return;
 	}
-	for (struct conf_doc *child = map->first, *before = NULL; child; child = child->next) {
+	for (struct conf_doc **link = &map->first; *link;) {
+		struct conf_doc *child = *link;
 		size_t slot = lb_hash(child->key, strlen(child->key)) & mask;
 
 		while (seen[slot] && strcmp(seen[slot]->key, child->key) != 0)
 			slot = (slot + 1) & mask;
 		if (!seen[slot]) {
-			seen[slot] = before = child;
+			seen[slot] = child;
+			link = &child->next;
 			continue;
 		}
 		lb_conf_errors_add(b->errors, child->key_mark,
 				   "duplicate key \"%.60s\"; it stands on line %u already; remove one", child->key,
 				   seen[slot]->key_mark.line);
-		before->next = child->next;
+		*link = child->next;
 		map->count--;
 	}
 	free(seen);
@@ -226,7 +238,7 @@ static bool on_close(struct builder *b)
 {
 	struct conf_doc *node = b->stack[--b->depth].node;
 
-	if (node->kind == CONF_DOC_MAP)
+	if (node && node->kind == CONF_DOC_MAP)
 		refuse_duplicates(b, node);
 	return true;
 }

@@ -219,17 +219,16 @@ static void read_cidrs(struct conf_yaml_reader *r, const struct conf_yaml_key *k
 		else
 			conf_yaml_refuse(r, key, item,
 					 "a network such as 10.0.0.0/8 with nothing behind its prefix, or an address");
-	memcpy((char *)object + key->offset, &cidrs, sizeof(cidrs));
+	*(struct lb_cidr **)(void *)((char *)object + key->offset) = cidrs;
 	memcpy((char *)object + key->of.list->count_offset, &count, sizeof(count));
 }
 
 static void print_cidrs(const struct conf_yaml_key *key, const void *object, struct lb_text *out)
 {
-	const struct lb_cidr *cidrs;
+	const struct lb_cidr *cidrs = *(struct lb_cidr *const *)(const void *)((const char *)object + key->offset);
 	size_t count;
 	char buf[LB_ADDR_TEXT];
 
-	memcpy(&cidrs, (const char *)object + key->offset, sizeof(cidrs));
 	memcpy(&count, (const char *)object + key->of.list->count_offset, sizeof(count));
 	if (count == 0) {
 		lb_text_add(out, key->of.list->unset);

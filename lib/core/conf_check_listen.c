@@ -33,7 +33,7 @@ static bool is_vip(const struct lb_conf *conf, const struct lb_addr *addr)
 	return false;
 }
 
-/* Every place, sorted; count is 0 when memory is short. */
+/* Every place, sorted; NULL when memory is short. */
 static struct place *collect(const struct lb_conf *conf, size_t *count)
 {
 	size_t n = 1;
@@ -87,8 +87,10 @@ void conf_check_listen(const struct lb_conf *conf, struct lb_conf_errors *errors
 	size_t count, every_vip = 0;
 	struct place *places = collect(conf, &count);
 
-	if (!places)
+	if (!places) {
 		lb_conf_errors_add(errors, (struct lb_mark){1, 1}, "out of memory");
+		return;
+	}
 	for (size_t i = 1; i < count; i++) {
 		const struct place *first = &places[every_vip];
 		bool same_port = first->endpoint.port == places[i].endpoint.port;
