@@ -162,6 +162,7 @@ void checker_keep(struct checker *c, struct server *server, bool changed)
 	stop_probe(check);
 	server->agent_percent = 100;
 	health_set_params(&server->health, &params, clock_now());
+	server->health.next_check = clock_now();
 	schedule(check);
 }
 

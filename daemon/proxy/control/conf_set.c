@@ -51,7 +51,7 @@ static bool add_plan(struct conf_set *set, const struct lb_conf_service *service
 		set->plan_count++;
 		return true;
 	}
-	lb_text_addf(refusal, "service %s: check: %s\n", service->name, err.text);
+	lb_text_addf(refusal, "%sservice %s: check: %s", refusal->len ? "\n" : "", service->name, err.text);
 	return false;
 }
 

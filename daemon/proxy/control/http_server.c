@@ -31,6 +31,7 @@ struct http_server {
 	struct lb_list clients;	 /* oldest first */
 	struct lb_list requests; /* of all clients */
 	size_t client_count;
+	bool again; /* MHD has work that it does not tell of: requests to go on with, room for a new connection */
 	bool ending;
 };
 
@@ -63,12 +64,15 @@ static void run(struct http_server *s)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	s->again = false;
 	MHD_run(s->daemon);
 	ev_timer_stop(s->loop, &s->due);
-	if (MHD_get_timeout(s->daemon, &ms) == MHD_YES) {
-		ev_timer_set(&s->due, (double)ms / 1000, 0.);
-		ev_timer_start(s->loop, &s->due);
-	}
+	if (s->again)
+		ms = 0;
+	else if (MHD_get_timeout(s->daemon, &ms) != MHD_YES)
+		return;
+	ev_timer_set(&s->due, (double)ms / 1000, 0.);
+	ev_timer_start(s->loop, &s->due);
 }
 
 static void on_ready(struct ev_loop *loop, ev_io *w, int revents)
@@ -85,18 +89,23 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 	run(w->data);
 }
 
-/* Go on with a request that was put aside; MHD itself is called from the loop, never from inside itself. */
+/* Call MHD in the next loop round; it must not be called from inside itself. */
+static void run_soon(struct http_server *s)
+{
+	s->again = true;
+	ev_timer_stop(s->loop, &s->due);
+	ev_timer_set(&s->due, 0., 0.);
+	ev_timer_start(s->loop, &s->due);
+}
+
+/* Go on with a request that was put aside. */
 static void resume(struct http_request *r)
 {
-	struct http_server *s = r->server;
-
 	if (!r->suspended)
 		return;
 	r->suspended = false;
 	MHD_resume_connection(r->connection);
-	ev_timer_stop(s->loop, &s->due);
-	ev_timer_set(&s->due, 0., 0.);
-	ev_timer_start(s->loop, &s->due);
+	run_soon(r->server);
 }
 
 static void suspend(struct http_request *r)
@@ -165,6 +174,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 		lb_list_del(&client->node);
 		free(client);
 		*socket_context = NULL;
+		/* MHD that was full listens again only when it is called once more. */
+		run_soon(s);
 	}
 }
 
@@ -400,8 +411,9 @@ void http_server_free(struct http_server *s)
 	}
 	MHD_run(s->daemon);
 	ev_io_stop(s->loop, &s->ready);
-	ev_timer_stop(s->loop, &s->due);
 	ev_timer_stop(s->loop, &s->look);
 	MHD_stop_daemon(s->daemon);
+	/* Last: connections that end ask for another run. */
+	ev_timer_stop(s->loop, &s->due);
 	free(s);
 }
