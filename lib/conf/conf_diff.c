@@ -142,10 +142,11 @@ static void match(struct diff_builder *b, const struct pairs *p)
 
 /* ---- the cluster ---- */
 
+/* Who takes part in the election is fixed while it runs. */
 static void visit_node(struct diff_builder *b, const void *from, const void *to, const void *ctx)
 {
 	const struct lb_conf_node *before = from, *after = to;
-	const struct lb_diff_entry where = {.kind = LB_DIFF_GLOBAL};
+	const struct lb_diff_entry where = {.kind = LB_DIFF_GLOBAL, .needs_restart = !from || !to};
 	char address[LB_ADDR_TEXT], key[sizeof(lb_name) + sizeof("nodes..")];
 
 	(void)ctx;

@@ -22,11 +22,11 @@ static const struct {
     {TOP SERVICE, TOP SERVICE "workers: 2\n", "~ workers: auto -> 2 (needs a restart)\n"},
     {TOP SERVICE, TOP SERVICE "election: {vrid: 7, failback: 5m}\n",
      "~ election.vrid: 199 -> 7 (needs a restart)\n~ election.failback: never -> 5m\n"},
-    {TOP SERVICE, TOP SERVICE "key_file: /k\n", "~ key_file: none -> /k\n~ election.auth: none -> hmac\n"},
+    {TOP SERVICE, TOP SERVICE "key_file: /k\n", "~ key_file: none -> /k (needs a restart)\n~ election.auth: none -> hmac (needs a restart)\n"},
     {TOP SERVICE "election: {vrid: 7}\n", "cluster: k9s\nnodes: {a: 10.0.0.1, b: 10.0.0.2}\nvips: [10.0.0.9]\n" SERVICE "election: {vrid: 7}\n",
      "~ cluster: k8s -> k9s (needs a restart)\n"},
     {TOP SERVICE, "cluster: k8s\nnodes: {b: 10.0.0.2, c: 10.0.0.5}\nvips: [10.0.0.9, {address: 10.0.0.8, interface: eth1}]\n" SERVICE,
-     "~ nodes.a: 10.0.0.1 -> (none)\n~ nodes.b.priority: 240 -> 250\n~ nodes.c: (none) -> 10.0.0.5\n"
+     "~ nodes.a: 10.0.0.1 -> (none) (needs a restart)\n~ nodes.b.priority: 240 -> 250\n~ nodes.c: (none) -> 10.0.0.5 (needs a restart)\n"
      "~ vips: 10.0.0.9 -> 10.0.0.9, 10.0.0.8 on eth1\n"},
     {TOP SERVICE, "cluster: k8s\nnodes: {a: 10.0.0.1, b: 10.0.0.5}\nvips: [10.0.0.9]\n" SERVICE,
      "~ nodes.b.address: 10.0.0.2 -> 10.0.0.5 (needs a restart)\n"},
