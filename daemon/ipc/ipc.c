@@ -155,14 +155,12 @@ static void drop_queued(struct ipc *ipc, struct queued *q)
 bool ipc_send(struct ipc *ipc, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds)
 {
 	struct head head = {.type = type, .size = (uint32_t)size};
-	uint8_t *bytes = ipc->buffer;
 
 	if (ipc->closed || nfds > IPC_FDS_MAX || !known_size(type, size))
 		return false;
 	if (lb_list_empty(&ipc->queue)) {
-		uint8_t direct[sizeof(head) + IPC_BODY_MAX];
+		uint8_t bytes[sizeof(head) + IPC_BODY_MAX];
 
-		bytes = direct;
 		memcpy(bytes, &head, sizeof(head));
 		if (size > 0)
 			memcpy(bytes + sizeof(head), body, size);

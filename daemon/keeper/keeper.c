@@ -10,6 +10,7 @@
 #include <lb/log.h>
 
 #include "daemon/keeper/admin.h"
+#include "daemon/keeper/bulletin.h"
 #include "daemon/keeper/conf_push.h"
 #include "daemon/keeper/election.h"
 #include "daemon/keeper/listeners.h"
@@ -18,9 +19,7 @@
 #include "daemon/sys/clock.h"
 #include "daemon/sys/notify.h"
 
-#define STATUS_INTERVAL 0.2 /* seconds between pictures for the proxy when nothing changes */
-#define EVENTS_KEPT	64  /* repeated to a proxy that starts */
-#define REQUEST_NONE	0   /* a reload that nobody waits for (SIGHUP) */
+#define REQUEST_NONE 0 /* a reload that nobody waits for (SIGHUP) */
 
 struct keeper {
 	struct ev_loop *loop;
@@ -41,10 +40,9 @@ struct keeper {
 	struct ipc_health health;
 	bool has_health;
 
-	ev_timer status, changed, watchdog;
+	struct bulletin bulletin;
+	ev_timer watchdog;
 	ev_signal sighup, sigterm, sigint;
-	struct lb_event events[EVENTS_KEPT];
-	size_t event_count; /* of all times; the ring holds the last EVENTS_KEPT */
 
 	bool ready, stopping;
 	enum keeper_exit exit_code;
@@ -59,57 +57,20 @@ static void tell_election(struct keeper *k)
 					  });
 }
 
-/* ---- the picture for the API ---- */
-
-static void publish_status(struct keeper *k)
-{
-	struct lb_snapshot_keeper picture;
-	struct ipc *ipc = supervise_ipc(k->supervise);
-
-	if (!ipc)
-		return;
-	memset(&picture, 0, sizeof(picture));
-	election_snapshot(k->election, &picture);
-	picture.proxy_restarts = supervise_restarts(k->supervise);
-	ipc_post(ipc, IPC_KEEPER_STATUS, &picture, sizeof(picture));
-}
-
-static void on_status_timer(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)loop;
-	(void)revents;
-	publish_status(w->data);
-}
+/* ---- what the election tells ---- */
 
 static void on_changed(void *ctx)
 {
 	struct keeper *k = ctx;
 
-	/* Once a loop round, however many things changed in it. */
-	if (!ev_is_active(&k->changed))
-		ev_timer_start(k->loop, &k->changed);
+	bulletin_changed(&k->bulletin);
 }
 
 static void on_event(void *ctx, const struct lb_event *event)
 {
 	struct keeper *k = ctx;
-	struct ipc *ipc = supervise_ipc(k->supervise);
 
-	k->events[k->event_count++ % EVENTS_KEPT] = *event;
-	if (ipc)
-		ipc_post(ipc, IPC_EVENT, event, sizeof(*event));
-}
-
-static void record(struct keeper *k, const char *kind, const char *from, const char *to, const char *reason)
-{
-	struct lb_event event = {.at = clock_wall()};
-
-	snprintf(event.kind, sizeof(event.kind), "%s", kind);
-	snprintf(event.subject, sizeof(event.subject), "%s", kind);
-	snprintf(event.from, sizeof(event.from), "%s", from);
-	snprintf(event.to, sizeof(event.to), "%s", to);
-	snprintf(event.reason, sizeof(event.reason), "%s", reason);
-	on_event(k, &event);
+	bulletin_event(&k->bulletin, event);
 }
 
 /* ---- requests of the API ---- */
@@ -147,7 +108,7 @@ static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *cod
 		lb_notice("reload applied config=%08" PRIx32, k->conf.conf->hash);
 	else
 		lb_error("reload refused code=%s: %s", code, text);
-	record(k, "config", "", ok ? "applied" : "refused", ok ? "reload" : text);
+	bulletin_record(&k->bulletin, "config", "", ok ? "applied" : "refused", ok ? "reload" : text);
 	notify_ready(ok ? "configuration reloaded" : "reload refused, running on; see the log");
 	if (request != REQUEST_NONE)
 		reply(k, request, ok, code, text);
@@ -193,13 +154,10 @@ static void on_proxy_started(void *ctx, struct ipc *ipc)
 	    .admin_gid = k->admin.gid,
 	};
 	int fds[3] = {supervise_page_fd(k->supervise), k->admin.socket_fd, k->admin.metrics_fd};
-	size_t first = k->event_count > EVENTS_KEPT ? k->event_count - EVENTS_KEPT : 0;
 
 	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
 	ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
-	publish_status(k);
-	for (size_t i = first; i < k->event_count; i++)
-		ipc_post(ipc, IPC_EVENT, &k->events[i % EVENTS_KEPT], sizeof(k->events[0]));
+	bulletin_repeat(&k->bulletin);
 	if (!conf_push_begin(&k->push, ipc, k->conf.memfd, &k->listeners))
 		lb_error("proxy did not take the configuration");
 }
@@ -211,7 +169,7 @@ static void on_proxy_lost(void *ctx, const char *why)
 	k->applied = k->ticking = k->has_health = false;
 	conf_push_on_lost(&k->push, why);
 	if (!k->stopping) {
-		record(k, "proxy", "running", "lost", why);
+		bulletin_record(&k->bulletin, "proxy", "running", "lost", why);
 		tell_election(k);
 	}
 }
@@ -225,7 +183,8 @@ static void on_proxy_ticking(void *ctx, bool ticking)
 		lb_notice("proxy moves again");
 	else
 		lb_error("proxy stands still: a thread did not move for 500 ms");
-	record(k, "proxy", ticking ? "stalled" : "running", ticking ? "running" : "stalled", "thread ticks");
+	bulletin_record(&k->bulletin, "proxy", ticking ? "stalled" : "running", ticking ? "running" : "stalled",
+			"thread ticks");
 	tell_election(k);
 }
 
@@ -250,7 +209,7 @@ static void on_first_push(struct keeper *k, enum conf_push_result result, const 
 	case CONF_PUSH_APPLIED:
 		k->applied = k->ticking = true;
 		supervise_watch_ticks(k->supervise);
-		record(k, "proxy", "", "running", k->ready ? "restarted" : "started");
+		bulletin_record(&k->bulletin, "proxy", "", "running", k->ready ? "restarted" : "started");
 		tell_election(k);
 		if (!k->ready) {
 			k->ready = true;
@@ -400,11 +359,9 @@ static void init_watchers(struct keeper *k)
 {
 	double watchdog = lb_duration_seconds(notify_watchdog_interval());
 
-	ev_timer_init(&k->status, on_status_timer, STATUS_INTERVAL, STATUS_INTERVAL);
-	ev_timer_init(&k->changed, on_status_timer, 0., 0.);
 	ev_timer_init(&k->watchdog, on_watchdog, watchdog, watchdog);
-	k->status.data = k->changed.data = k->watchdog.data = k;
-	ev_timer_start(k->loop, &k->status);
+	k->watchdog.data = k;
+	bulletin_start(&k->bulletin, k->election, k->supervise);
 	if (watchdog > 0)
 		ev_timer_start(k->loop, &k->watchdog);
 	init_signal(k, &k->sighup, SIGHUP, on_reload_signal);
@@ -462,6 +419,7 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 	k->admin.socket_fd = k->admin.metrics_fd = -1;
 	listeners_init(&k->listeners, k->workers);
 	conf_push_init(&k->push, k->loop, on_push, k);
+	bulletin_init(&k->bulletin, k->loop);
 	if (!open_parts(k, params->runtime_dir, err)) {
 		k->conf = (struct conf_file){.memfd = -1}; /* stays the caller's */
 		keeper_free(k);
