@@ -353,7 +353,8 @@ START_TEST(the_descriptor_limit_makes_clients_wait)
 	ck_assert_uint_ge(some, 2);
 	ck_assert_uint_lt(some, CROWD);
 	ck_assert_uint_eq(counter_get(&rig.block->slot[0].failed), 0);
-	/* As clients go, those who waited get their turn, until all had one. */
+	/* As clients go, those who waited get their turn at once, until all had one. */
+	double before = rig_now_ms();
 	for (int i = 0; i < CROWD; i++) {
 		uint64_t served = (uint64_t)i + some;
 
@@ -362,6 +363,7 @@ START_TEST(the_descriptor_limit_makes_clients_wait)
 		rig_reset(rig_accept(web[0]));
 	}
 	rig_wait_counter(&rig, &rig_slot(&rig, 0)->sessions_total, CROWD);
+	ck_assert_double_lt(rig_now_ms() - before, 2000);
 	ck_assert_uint_eq(counter_get(&rig.block->slot[0].failed), 0);
 }
 END_TEST

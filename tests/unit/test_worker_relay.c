@@ -1,6 +1,7 @@
 /* The life of relayed sessions through a real worker thread: bytes, FIN, RST, timeouts, slow and fast readers. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lb/hash.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -164,18 +165,23 @@ static void *check_stream(void *arg)
 	return NULL;
 }
 
+/* Once with buffers as the kernel makes them, once with a tiny one towards the client: sends are cut short. */
 START_TEST(every_byte_arrives_through_copy_and_splice)
 {
 	enum { PAIRS = 3, BYTES = 24 << 20 };
 	struct stream in[PAIRS], out[PAIRS], in_end[PAIRS], out_end[PAIRS];
 	pthread_t threads[PAIRS][4];
+	int tiny = 8192;
+	size_t bytes = _i == 0 ? BYTES : BYTES / 8;
 
+	if (_i == 1)
+		setsockopt(rig.listener.fd, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny));
 	for (size_t i = 0; i < PAIRS; i++) {
 		int client, server;
 
 		rig_pair(&rig, web, &client, &server);
-		in[i] = (struct stream){client, 77 + i, BYTES, i == 1};
-		out[i] = (struct stream){server, 99 + i, BYTES / 2, i == 2};
+		in[i] = (struct stream){client, 77 + i, bytes, i == 1};
+		out[i] = (struct stream){server, 99 + i, bytes / 2, i == 2};
 		in_end[i] = in[i];
 		in_end[i].fd = server;
 		out_end[i] = out[i];
@@ -189,8 +195,8 @@ START_TEST(every_byte_arrives_through_copy_and_splice)
 		for (int k = 0; k < 4; k++)
 			pthread_join(threads[i][k], NULL);
 	rig_wait_counter(&rig, &rig.block->slot[0].sessions, 0);
-	ck_assert_uint_eq(counter_get(&rig.block->slot[0].bytes_in), (uint64_t)PAIRS * BYTES);
-	ck_assert_uint_eq(counter_get(&rig.block->slot[0].bytes_out), (uint64_t)PAIRS * BYTES / 2);
+	ck_assert_uint_eq(counter_get(&rig.block->slot[0].bytes_in), PAIRS * bytes);
+	ck_assert_uint_eq(counter_get(&rig.block->slot[0].bytes_out), PAIRS * bytes / 2);
 }
 END_TEST
 
@@ -237,32 +243,43 @@ START_TEST(a_slow_reader_stops_the_sender)
 }
 END_TEST
 
+static int open_descriptors(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) != -1;
+	return count;
+}
+
 /* A session that ends while a pipe is full gives the pipe back; F47 "0 leaked pipes". */
 START_TEST(reset_in_the_middle_of_a_stream_leaks_nothing)
 {
 	static char block[1 << 20];
+	int before = open_descriptors();
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 30; i++) {
 		int client, server;
 
 		rig_pair(&rig, web, &client, &server);
-		while (send(server, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-			;
-		usleep(1000);
+		for (int quiet = 0; quiet < 5;) {
+			if (send(server, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+				quiet = 0;
+			} else {
+				usleep(2000);
+				quiet++;
+			}
+		}
 		rig_reset(client);
 		while (send(server, block, sizeof(block), MSG_NOSIGNAL) > 0)
 			;
-		ck_assert(errno == ECONNRESET || errno == EPIPE);
+		/* EPIPE would mean that it saw an orderly end first. */
+		ck_assert_int_eq(errno, ECONNRESET);
 		close(server);
 	}
 	rig_wait_counter(&rig, &rig.block->slot[0].sessions, 0);
-	int client, server;
-	rig_pair(&rig, web, &client, &server);
-	rig_say(client, server, "well");
-	/* Descriptors: the numbers of two fresh sockets stay small only if nothing was left open. */
-	ck_assert_int_lt(client, 60);
-	close(client);
-	close(server);
+	/* One pipe may wait for its next use. */
+	ck_assert_int_le(open_descriptors(), before + 2);
 }
 END_TEST
 
@@ -280,7 +297,8 @@ START_TEST(idle_and_half_closed_sessions_end_in_time)
 	rig_say(server, client, "y");
 	ck_assert_int_eq(rig_read_end(client), -ECONNRESET);
 	ck_assert_double_ge(rig_now_ms() - before, 490);
-	ck_assert_double_lt(rig_now_ms() - before, 2000);
+	/* The session is looked at after a second in any case: this must come sooner. */
+	ck_assert_double_lt(rig_now_ms() - before, 950);
 	close(client);
 	close(server);
 
@@ -292,7 +310,7 @@ START_TEST(idle_and_half_closed_sessions_end_in_time)
 	ck_assert_int_eq(rig_read_end(server), 0);
 	ck_assert_int_eq(rig_read_end(client), -ECONNRESET);
 	ck_assert_double_ge(rig_now_ms() - before, 190);
-	ck_assert_double_lt(rig_now_ms() - before, 1500);
+	ck_assert_double_lt(rig_now_ms() - before, 950);
 	close(client);
 	close(server);
 }
@@ -327,7 +345,7 @@ int main(void)
 	tcase_add_test(tc, what_the_client_sent_before_the_server_answered_arrives);
 	tcase_add_test(tc, a_half_closed_session_goes_on_the_other_way);
 	tcase_add_test(tc, a_reset_is_passed_on_as_a_reset);
-	tcase_add_test(tc, every_byte_arrives_through_copy_and_splice);
+	tcase_add_loop_test(tc, every_byte_arrives_through_copy_and_splice, 0, 2);
 	tcase_add_test(tc, a_slow_reader_stops_the_sender);
 	tcase_add_test(tc, reset_in_the_middle_of_a_stream_leaks_nothing);
 	tcase_add_test(tc, idle_and_half_closed_sessions_end_in_time);

@@ -9,7 +9,7 @@
 #define CHUNK (16 * 1024)
 /* Reads of one direction in one callback, so that a busy session leaves room for others. */
 #define ROUNDS 4
-/* So many full reads in a row move a direction to splice, so many short ones back. */
+/* So many full reads, with no small one between them, move a direction to splice, so many small ones in a row back. */
 #define STREAK 3
 /* Asked of one splice; the pipe's size is the real limit. */
 #define SPLICE_MAX (1024 * 1024)
@@ -39,6 +39,9 @@ static bool side_failed(struct session *s, enum flow_side side)
 /* Reading gave nothing: n is 0 at FIN, -1 with errno otherwise. */
 static enum outcome nothing_read(struct session *s, enum flow_side from, ssize_t n)
 {
+	/* A socket whose error was told to a send reads as if FIN had come. */
+	if (n == 0 && s->farewell == FAREWELL_RESET)
+		return DRY;
 	if (n == 0)
 		return session_event(s, FLOW_READ_EOF, from, 0) ? DRY : GONE;
 	if (would_block(errno))
@@ -51,8 +54,9 @@ static bool write_failed(struct session *s, enum flow_side to)
 {
 	int saved = errno;
 
-	if (!s->farewell) {
-		s->farewell = true;
+	if (s->farewell == FAREWELL_NONE) {
+		/* EPIPE: FIN had come before the reset. */
+		s->farewell = saved == EPIPE ? FAREWELL_CLOSED : FAREWELL_RESET;
 		if (!relay_read(s, to))
 			return false;
 	}
@@ -75,10 +79,10 @@ static bool wrote(struct session *s, enum flow_side from, size_t n)
 /* Is this direction busy enough for larger reads, for splice? */
 static void judge_copy(struct session_side *side, size_t got, size_t asked)
 {
-	if (got < asked) {
+	if (got < CHUNK)
 		side->full_reads = 0;
+	if (got < asked)
 		return;
-	}
 	if (!side->wide)
 		side->wide = true;
 	else if (++side->full_reads >= STREAK && !side->no_splice)

@@ -23,6 +23,9 @@ struct session_side {
 	bool splicing, no_splice;
 };
 
+/* A side takes no more bytes; what it had sent before is read and delivered. */
+enum farewell { FAREWELL_NONE, FAREWELL_CLOSED, FAREWELL_RESET };
+
 struct session {
 	struct lb_list node; /* worker->sessions.list */
 	struct wheel_entry timer;
@@ -42,7 +45,7 @@ struct session {
 	bool awaits_header;   /* a PROXY header of the client; no server is chosen before */
 	uint8_t send_proxy;   /* enum lb_proxy_header */
 	uint16_t header_seen; /* bytes of an unfinished PROXY header */
-	bool farewell;	      /* a side takes no more bytes, its last ones are being read */
+	uint8_t farewell;     /* enum farewell */
 };
 
 /* Where a connection was accepted. */
