@@ -12,6 +12,9 @@
 /* Failures of one server are reported to control at most so often. */
 #define REPORT_EACH LB_MSEC(10)
 
+/* Records of finished attempts kept for the next ones. */
+#define SPARE_MAX 256
+
 struct attempt {
 	ev_io io;
 	struct session *session;
@@ -140,10 +143,12 @@ static struct connecting *connecting_new(struct session *s)
 	struct session_set *set = &s->worker->sessions;
 	struct connecting *c = set->spare_connecting;
 
-	if (c != NULL)
+	if (c != NULL) {
 		set->spare_connecting = c->next;
-	else
+		set->spare_connecting_count--;
+	} else {
 		c = malloc(sizeof(*c));
+	}
 	if (c == NULL)
 		return NULL;
 	*c = (struct connecting){.hedge = -1, .hedge_at = LB_TIME_NEVER};
@@ -165,8 +170,13 @@ void connect_cancel(struct session *s)
 	attempt_drop(&c->attempt[0]);
 	pool_tried_clear(&c->tried);
 	s->connecting = NULL;
+	if (set->spare_connecting_count >= SPARE_MAX) {
+		free(c);
+		return;
+	}
 	c->next = set->spare_connecting;
 	set->spare_connecting = c;
+	set->spare_connecting_count++;
 }
 
 void connect_free_spare(struct worker *w)

@@ -21,6 +21,7 @@ struct session_set {
 	struct lb_list spare; /* freed sessions that wait to be used again */
 	uint32_t spare_count;
 	struct connecting *spare_connecting;
+	uint32_t spare_connecting_count;
 };
 
 void session_set_init(struct session_set *set);
