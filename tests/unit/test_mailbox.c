@@ -1,10 +1,11 @@
-/* The mailbox between threads: order per sender, every message once, nothing leaked. */
+/* What threads share: the mailbox (order per sender, every message once), idle blocks, counts of client addresses. */
 #include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "daemon/proxy/share/counters.h"
 #include "daemon/proxy/share/mailbox.h"
+#include "daemon/proxy/share/source_table.h"
 
 #define SENDERS 4
 #define EACH	20000
@@ -115,6 +116,74 @@ START_TEST(a_block_is_idle_when_every_slot_is_empty)
 }
 END_TEST
 
+enum { SOURCES = 50, LIMIT = 20 };
+
+/* Every address tries to have more than it may; each thread gives back what it got. */
+static void *enter_and_leave(void *arg)
+{
+	struct source_table *t = arg;
+
+	for (int round = 0; round < 200; round++) {
+		uint64_t mine[SOURCES];
+		size_t count = 0;
+
+		for (uint8_t i = 0; i < SOURCES; i++) {
+			struct lb_addr client = {
+			    .family = 2, .bytes = {10, 0, 0, i}
+			       };
+			uint64_t key = source_table_key(t, &client);
+
+			if (source_table_enter(t, key, LIMIT) == SOURCE_ENTERED)
+				mine[count++] = key;
+		}
+		for (size_t i = 0; i < count; i++)
+			source_table_leave(t, mine[i]);
+	}
+	return NULL;
+}
+
+START_TEST(sources_are_counted_over_all_threads)
+{
+	struct source_table *t = source_table_new(1024);
+	pthread_t threads[SENDERS];
+	struct lb_addr client = {
+	    .family = 2, .bytes = {10, 0, 0, 1}
+	       };
+	uint64_t key = source_table_key(t, &client);
+	int other_service;
+
+	for (int i = 0; i < SENDERS; i++)
+		pthread_create(&threads[i], NULL, enter_and_leave, t);
+	for (int i = 0; i < SENDERS; i++)
+		pthread_join(threads[i], NULL);
+	/* Nothing is left over, so exactly as many as allowed get in. */
+	for (int i = 0; i < LIMIT; i++)
+		ck_assert_int_eq(source_table_enter(t, key, LIMIT), SOURCE_ENTERED);
+	ck_assert_int_eq(source_table_enter(t, key, LIMIT), SOURCE_OVER);
+	ck_assert_int_eq(source_table_enter(t, source_table_key(&other_service, &client), LIMIT), SOURCE_ENTERED);
+	source_table_leave(t, key);
+	ck_assert_int_eq(source_table_enter(t, key, LIMIT), SOURCE_ENTERED);
+	source_table_free(t);
+}
+END_TEST
+
+START_TEST(a_full_table_admits_without_counting)
+{
+	struct source_table *t = source_table_new(1);
+	enum source_verdict last = SOURCE_ENTERED;
+
+	for (uint8_t i = 0; i < 255 && last == SOURCE_ENTERED; i++) {
+		struct lb_addr client = {
+		    .family = 2, .bytes = {10, 0, 1, i}
+		       };
+
+		last = source_table_enter(t, source_table_key(t, &client), 1);
+	}
+	ck_assert_int_eq(last, SOURCE_UNCOUNTED);
+	source_table_free(t);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("mailbox");
@@ -124,6 +193,8 @@ int main(void)
 	tcase_add_test(tc, every_message_arrives_once_in_its_senders_order);
 	tcase_add_test(tc, free_releases_what_was_not_taken);
 	tcase_add_test(tc, a_block_is_idle_when_every_slot_is_empty);
+	tcase_add_test(tc, sources_are_counted_over_all_threads);
+	tcase_add_test(tc, a_full_table_admits_without_counting);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 

@@ -1,9 +1,9 @@
 #include "daemon/proxy/worker/listener.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <lb/log.h>
@@ -19,9 +19,15 @@
 
 static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents);
 
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* A socket because the thread may make sockets in any sandbox. */
 static int open_reserve(void)
 {
-	return open("/", O_PATH | O_CLOEXEC);
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
 void listener_set_init(struct worker *w)
@@ -54,7 +60,8 @@ static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	if (set->reserve < 0)
 		set->reserve = open_reserve();
-	if (set->reserve >= 0 && w->sessions.count < w->sessions.max) {
+	bool shortage = set->reserve < 0 && is_shortage(errno);
+	if (!shortage && w->sessions.count < w->sessions.max) {
 		resume(w);
 		return;
 	}
@@ -87,11 +94,6 @@ void listener_room(struct worker *w)
 {
 	if (w->listeners.full && w->sessions.count < w->sessions.max)
 		resume(w);
-}
-
-static bool is_shortage(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 /* Errors that belong to one connection that is not there any more (accept(2)): the next one may be fine. */
