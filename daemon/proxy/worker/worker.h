@@ -1,6 +1,7 @@
 /*
  * A data-plane thread: its own loop, listeners, sessions, splice pipes and counters. It takes views and orders from
- * its mailbox, reports to control's, ticks its counter in the shared page at least each 100 ms, and shares nothing else.
+ * its mailbox, reports to control's, ticks its counter in the shared page at least each 100 ms, and shares nothing
+ * else.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -17,11 +18,11 @@ struct worker;
 
 struct worker_params {
 	uint32_t index;
-	struct mailbox *control;      /* where reports go */
+	struct mailbox *control; /* where reports go */
 	_Atomic uint64_t *tick;
 	/* Connections of each client address over all workers; outlives them. NULL: each worker counts for itself. */
 	struct source_table *sources;
-	_Atomic int64_t *stall_max;   /* longest gap between two loop rounds beyond the tick interval, ns; written here */
+	_Atomic int64_t *stall_max; /* longest gap between two loop rounds beyond the tick interval, ns; written here */
 };
 
 /* Start the thread (named lbd-worker-N). NULL with a sentence. */
