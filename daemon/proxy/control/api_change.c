@@ -16,7 +16,7 @@ static json_t *body_object(struct api_call *call)
 	json_error_t error;
 	json_t *value = len == 0 ? json_object() : json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
 
-	if (value && json_is_object(value))
+	if (json_is_object(value))
 		return value;
 	api_route_refuse(call->http, 400, "bad-request", "the body must be a JSON object%s%s", value ? "" : ": ",
 			 value ? "" : error.text);
@@ -150,7 +150,7 @@ void api_change_owner(struct api_call *call)
 	if (!name || strlen(name) >= sizeof(request.node)) {
 		api_route_refuse(call->http, 400, "bad-request", "to must be the name of a node");
 	} else {
-		strcpy(request.node, name);
+		memcpy(request.node, name, strlen(name));
 		ask_keeper(call, &request);
 	}
 	json_decref(body);

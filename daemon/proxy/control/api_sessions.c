@@ -88,7 +88,7 @@ static bool take_server(struct listing *l, const char *text)
 		l->service[len] = '\0';
 		text = slash + 1;
 	}
-	strcpy(l->server, text);
+	memcpy(l->server, text, strlen(text));
 	return true;
 }
 
@@ -103,7 +103,7 @@ static bool take_filters(struct api_call *call, struct listing *l)
 	if (service) {
 		ok = strlen(service) < sizeof(l->service);
 		if (ok)
-			strcpy(l->service, service);
+			memcpy(l->service, service, strlen(service));
 	}
 	ok = ok && (!server || take_server(l, server)) && (!client || lb_cidr_parse(client, &l->client));
 	if (!ok) {

@@ -2,47 +2,18 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include <lb/log.h>
-
-#include "daemon/proxy/control/api.h"
-#include "daemon/proxy/control/channel.h"
-#include "daemon/proxy/control/collect.h"
-#include "daemon/proxy/control/listen_set.h"
+#include "daemon/proxy/control/control_state.h"
 #include "daemon/proxy/control/must.h"
-#include "daemon/proxy/control/publish.h"
 #include "daemon/proxy/control/readiness.h"
-#include "daemon/proxy/control/transition.h"
 #include "daemon/sys/clock.h"
 
 #define TICK_INTERVAL	LB_MSEC(50)
 #define HEALTH_INTERVAL 0.5
 
-struct control {
-	struct ev_loop *loop;
-	struct crew *crew;
-	struct mailbox *mailbox;
-	struct channel *channel;
-	struct roster roster;
-	struct listen_set listeners;
-	struct publisher *publisher;
-	struct checker *checker;
-	struct recorder *recorder;
-	struct transition transition;
-	struct collect_source picture;
-	struct api *api;
-	struct ipc_page *page;
-	int admin_fd, metrics_fd; /* -1 once the API has them */
-	uint32_t admin_gid;
-	struct conf_set *set; /* in force */
-	ev_timer tick, health, health_soon;
-	lb_time ticked_at;
-};
-
 /* ---- telling the keeper ---- */
 
-static void tell_health(struct control *c)
+void control_tell_health(struct control *c)
 {
 	struct ipc_health health;
 
@@ -57,7 +28,7 @@ static void on_health_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;
 	(void)revents;
-	tell_health(w->data);
+	control_tell_health(w->data);
 }
 
 /* Once a loop round, however many servers changed in it. */
@@ -165,7 +136,7 @@ static void on_service_block(void *ctx, struct service_block *block)
 	publisher_retire_service(c->publisher, block);
 }
 
-static struct roster_hooks hooks_of(struct control *c)
+struct roster_hooks control_roster_hooks(struct control *c)
 {
 	return (struct roster_hooks){.added = on_server_added,
 				     .kept = on_server_kept,
@@ -173,156 +144,6 @@ static struct roster_hooks hooks_of(struct control *c)
 				     .server_block = on_server_block,
 				     .service_block = on_service_block,
 				     .ctx = c};
-}
-
-/* ---- what the keeper says ---- */
-
-/* Nothing works without the page, a worker or the API: end, the keeper tries again. Threads may run already. */
-static _Noreturn void give_up(const char *why)
-{
-	lb_error("proxy cannot start: %s", why);
-	_exit(EXIT_FAILURE);
-}
-
-static void on_hello(void *ctx, const struct ipc_hello *hello, int page_fd, int admin_fd, int metrics_fd)
-{
-	struct control *c = ctx;
-	uint32_t workers = hello->workers < IPC_WORKERS_MAX ? hello->workers : IPC_WORKERS_MAX;
-	struct lb_err err;
-
-	c->admin_fd = admin_fd;
-	c->metrics_fd = metrics_fd;
-	c->admin_gid = hello->admin_gid;
-	c->page = mmap(NULL, sizeof(*c->page), PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
-	close(page_fd);
-	if (c->page == MAP_FAILED)
-		give_up("the shared page cannot be mapped");
-	if (!crew_start(c->crew, workers ? workers : 1, c->mailbox, c->page->worker_tick, &err))
-		give_up(err.text);
-	c->roster.workers = crew_size(c->crew);
-	c->ticked_at = clock_now();
-	ev_timer_start(c->loop, &c->tick);
-}
-
-static void start_api(struct control *c)
-{
-	struct lb_err err;
-
-	c->api = api_new(&(struct api_params){.loop = c->loop,
-					      .listen_fd = c->admin_fd,
-					      .metrics_fd = c->metrics_fd,
-					      .admin_gid = c->admin_gid,
-					      .roster = &c->roster,
-					      .recorder = c->recorder,
-					      .crew = c->crew,
-					      .channel = c->channel,
-					      .transition = &c->transition,
-					      .picture = &c->picture},
-			 &err);
-	c->admin_fd = c->metrics_fd = -1;
-	if (!c->api)
-		give_up(err.text);
-}
-
-static void on_commit(void *ctx, struct conf_set *set, struct listen_set *listeners)
-{
-	struct control *c = ctx;
-	struct conf_set *former = c->set;
-	struct roster_hooks hooks = hooks_of(c);
-
-	c->set = conf_set_hold(set);
-	checker_set_conf(c->checker, set);
-	roster_apply(&c->roster, set->conf, &hooks);
-	listen_set_replace(&c->listeners, listeners);
-	publisher_set_conf(c->publisher, set);
-	c->picture.set = set;
-	lb_log_set_level((enum lb_log_level)set->conf->log_level);
-	conf_set_release(former);
-	if (!former) {
-		ev_timer_start(c->loop, &c->health);
-		start_api(c);
-	}
-	tell_health(c);
-}
-
-static void on_keeper_status(void *ctx, const struct lb_snapshot_keeper *keeper)
-{
-	struct control *c = ctx;
-
-	c->picture.keeper = *keeper;
-	c->picture.keeper_at = clock_now();
-}
-
-static void on_keeper_event(void *ctx, const struct lb_event *event)
-{
-	struct control *c = ctx;
-
-	recorder_import(c->recorder, event);
-}
-
-/* An order to end the VIP's sessions and how many have ended so far. */
-struct ending {
-	struct control *control;
-	uint32_t id, count;
-};
-
-static void on_some_ended(void *ctx, struct message *m)
-{
-	struct ending *e = ctx;
-
-	e->count += m->count;
-}
-
-static void on_all_ended(void *ctx)
-{
-	struct ending *e = ctx;
-
-	channel_sessions_ended(e->control->channel, e->id, e->count);
-	free(e);
-}
-
-static void on_end_sessions(void *ctx, uint32_t id)
-{
-	struct control *c = ctx;
-	struct ending *e = must(calloc(1, sizeof(*e)));
-
-	e->control = c;
-	e->id = id;
-	crew_ask(c->crew, &(struct crew_question){.kind = MESSAGE_END_SESSIONS,
-						  .scope = END_VIP,
-						  .reason = FLOW_END_HANDOVER,
-						  .on_answer = on_some_ended,
-						  .on_done = on_all_ended,
-						  .ctx = e});
-}
-
-static void on_all_stopped(void *ctx)
-{
-	struct control *c = ctx;
-
-	ev_break(c->loop, EVBREAK_ALL);
-}
-
-static void on_stop(void *ctx)
-{
-	struct control *c = ctx;
-
-	if (crew_size(c->crew) == 0)
-		on_all_stopped(c);
-	else
-		crew_ask(c->crew, &(struct crew_question){.kind = MESSAGE_STOP,
-							  .scope = END_ALL,
-							  .reason = FLOW_END_SHUTDOWN,
-							  .on_done = on_all_stopped,
-							  .ctx = c});
-}
-
-/* Without the keeper nobody owns the VIP for us: every connection must end, and the kernel does that best. */
-static void on_closed(void *ctx, const char *why)
-{
-	(void)ctx;
-	lb_error("proxy ends: the keeper is gone (%s)", why);
-	_exit(EXIT_FAILURE);
 }
 
 /* ---- life ---- */
@@ -342,6 +163,7 @@ static void init_timers(struct control *c)
 struct control *control_new(const struct control_params *params)
 {
 	struct control *c = must(calloc(1, sizeof(*c)));
+	struct channel_hooks hooks;
 
 	c->loop = params->loop;
 	c->admin_fd = c->metrics_fd = -1;
@@ -361,15 +183,8 @@ struct control *control_new(const struct control_params *params)
 	c->picture = (struct collect_source){
 	    .roster = &c->roster, .recorder = c->recorder, .crew = c->crew, .started = clock_now()};
 	init_timers(c);
-	c->channel = must(channel_new(c->loop, params->channel_fd,
-				      &(struct channel_hooks){.hello = on_hello,
-							      .commit = on_commit,
-							      .keeper_status = on_keeper_status,
-							      .event = on_keeper_event,
-							      .end_sessions = on_end_sessions,
-							      .stop = on_stop,
-							      .closed = on_closed,
-							      .ctx = c}));
+	hooks = control_keeper_hooks(c);
+	c->channel = must(channel_new(c->loop, params->channel_fd, &hooks));
 	return c;
 }
 
@@ -380,7 +195,7 @@ void control_run(struct control *c)
 
 void control_free(struct control *c)
 {
-	struct roster_hooks hooks = hooks_of(c);
+	struct roster_hooks hooks = control_roster_hooks(c);
 
 	api_free(c->api);
 	ev_timer_stop(c->loop, &c->tick);

@@ -1,0 +1,45 @@
+/*
+ * What the control thread owns; shared by control.c (life, timers, workers, servers) and control_keeper.c (what the
+ * keeper says).
+ */
+#ifndef CONTROL_CONTROL_STATE_H
+#define CONTROL_CONTROL_STATE_H
+
+#include "daemon/proxy/control/api.h"
+#include "daemon/proxy/control/channel.h"
+#include "daemon/proxy/control/collect.h"
+#include "daemon/proxy/control/control.h"
+#include "daemon/proxy/control/listen_set.h"
+#include "daemon/proxy/control/publish.h"
+#include "daemon/proxy/control/transition.h"
+
+struct control {
+	struct ev_loop *loop;
+	struct crew *crew;
+	struct mailbox *mailbox;
+	struct channel *channel;
+	struct roster roster;
+	struct listen_set listeners;
+	struct publisher *publisher;
+	struct checker *checker;
+	struct recorder *recorder;
+	struct transition transition;
+	struct collect_source picture;
+	struct api *api;
+	struct ipc_page *page;
+	int admin_fd, metrics_fd; /* -1 once the API has them */
+	uint32_t admin_gid;
+	struct conf_set *set; /* in force */
+	ev_timer tick, health, health_soon;
+	lb_time ticked_at;
+};
+
+/* What is done when servers come and go. */
+struct roster_hooks control_roster_hooks(struct control *c);
+/* Tell the keeper now how many servers are ready. */
+void control_tell_health(struct control *c);
+
+/* What is done when the keeper speaks. */
+struct channel_hooks control_keeper_hooks(struct control *c);
+
+#endif
