@@ -268,6 +268,7 @@ START_TEST(agent_lines)
 	    {"ready, 10% # cold cache\n", HEALTH_RESULT_OK,	    10,		"agent: ready, 10% "	    },
 	    {"drain\r\n",		  HEALTH_RESULT_WRONG,   PROBE_NO_PERCENT, "agent: drain"	       },
 	    {"up maint\n",		   HEALTH_RESULT_WRONG,	PROBE_NO_PERCENT, "agent: up maint"	   },
+	    {"maint up\n",		   HEALTH_RESULT_WRONG,	PROBE_NO_PERCENT, "agent: maint up"	   },
 	    {"down\n",		       HEALTH_RESULT_REFUSED, PROBE_NO_PERCENT, "agent: down"	     },
 	    {"up",			HEALTH_RESULT_OK,	     PROBE_NO_PERCENT, "agent: up"		  },
 	    {"hello\n",			HEALTH_RESULT_GARBAGE, PROBE_NO_PERCENT, "agent: not understood"	},

@@ -200,8 +200,10 @@ START_TEST(unknown_servers_wait_for_the_first_that_is_up)
 	server("b")->health.state = HEALTH_UP;
 	publish();
 	ck_assert_str_eq(usable(), "b");
-	server("a")->health.state = HEALTH_DOWN;
-	server("b")->health.state = HEALTH_NOT_READY;
+	server("b")->health.state = HEALTH_DOWN;
+	publish();
+	ck_assert_str_eq(usable(), "a");
+	server("a")->health.state = HEALTH_NOT_READY;
 	publish();
 	ck_assert_str_eq(usable(), "");
 }
