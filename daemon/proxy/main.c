@@ -14,17 +14,26 @@
 
 #include "daemon/ipc/ipc.h"
 #include "daemon/proxy/control/control.h"
+#include "daemon/proxy/share/source_table.h"
 #include "daemon/proxy/worker/worker.h"
 #include "daemon/sys/caps.h"
 #include "daemon/sys/logsink.h"
 
+/* Client addresses counted at a time for max_connections_per_source; half a megabyte. */
+#define SOURCES 65536
+
+/* Shared by all workers, so that a limit per client holds for the node. NULL: each worker counts for itself. */
+static struct source_table *sources;
+
 /* Control may not know the data path; here the two meet. */
 static struct worker *start_worker(const struct crew_start *start, struct lb_err *err)
 {
-	return worker_start(
-	    &(struct worker_params){
-		.index = start->index, .control = start->control, .tick = start->tick, .stall_max = start->stall_max},
-	    err);
+	return worker_start(&(struct worker_params){.index = start->index,
+						    .control = start->control,
+						    .tick = start->tick,
+						    .stall_max = start->stall_max,
+						    .sources = sources},
+			    err);
 }
 
 /* The keeper decides when the proxy ends; a signal to the whole process group must not anticipate that. */
@@ -60,6 +69,7 @@ int main(void)
 	}
 	if (!tie_to_keeper(keeper))
 		return EXIT_FAILURE;
+	sources = source_table_new(SOURCES);
 	control = control_new(&(struct control_params){
 	    .loop = ev_default_loop(0),
 	    .channel_fd = IPC_PROXY_FD,
@@ -67,5 +77,6 @@ int main(void)
 	});
 	control_run(control);
 	control_free(control);
+	source_table_free(sources);
 	return EXIT_SUCCESS;
 }
