@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lab import Lab  # noqa: E402 # the path above comes first
 
+from record import measured_values  # noqa: E402,F401 # a fixture for all files
+
 LOG_LINES = 60
 
 

@@ -2,7 +2,8 @@
 
 RUN_TESTS := tests/tools/run-tests --build $(B)
 TEST_GROUPS := unit sim replay docs layers lab scenario
-TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES)
+SHIMS := $(patsubst tests/lab/shim/%.c,$(B)/tests/lab/%.so,$(sort $(wildcard tests/lab/shim/*.c)))
+TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS)
 LAYER_GATES := layers purity names sizes
 FUZZ_SECONDS ?= 60
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd
@@ -32,7 +33,7 @@ docs: $(PROGRAMS)
 	@$(RUN_TESTS) docs
 lint-layers: $(PROGRAMS)
 	@$(RUN_TESTS) layers
-lab scenario: $(PROGRAMS) $(PROBES)
+lab scenario: $(PROGRAMS) $(PROBES) $(SHIMS)
 	@$(RUN_TESTS) $@
 
 # The product on the reference cluster inside this machine; needs no root beyond installing packages.
@@ -71,3 +72,9 @@ install: all
 	for page in conf/man/*.[1-8]; do install -D -m 644 -t $(MAN_DIR)/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 -t $(DOC_DIR) README.md
 	install -D -m 644 -t $(DOC_DIR)/examples conf/*.yaml
+
+# What scenarios preload into the programs under test.
+$(B)/tests/lab/%.so: tests/lab/shim/%.c
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -o $@ $< -ldl

@@ -1,0 +1,216 @@
+"""Recording what crosses the interfaces of hosts and what happens to a host's addresses, each with its time.
+
+Times are time.monotonic() seconds; those of frames are the kernel's own timestamps, so that a late reader does not spoil them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from typing import Any, Iterable, NamedTuple
+
+from . import topology
+from .host import Host
+
+ETH_P_ALL = 3
+SO_ATTACH_FILTER = 26
+SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
+PACKET_OUTGOING = 4
+
+RTM_NEWADDR, RTM_DELADDR = 20, 21
+RTMGRP_IPV4_IFADDR = 0x10
+IFA_LOCAL, IFA_CACHEINFO = 2, 6
+
+
+class Frame(NamedTuple):
+    """An Ethernet frame at the interface of a host; `sent`: the host sent it."""
+
+    at: float
+    host: str
+    sent: bool
+    data: bytes
+
+
+class Advert(NamedTuple):
+    """A VRRP advert that left a host."""
+
+    at: float
+    host: str
+    priority: int
+
+
+class Claim(NamedTuple):
+    """An ARP packet of a host whose sender address is the VIP: an announcement or an answer."""
+
+    at: float
+    host: str
+    request: bool
+
+
+def _bpf(vip_packets: bool) -> bytes:
+    """A socket filter: ARP, IP protocol 112 and, where wanted, everything from the VIP."""
+    vip = struct.unpack(">I", socket.inet_aton(topology.VIP))[0]
+    program = [
+        (0x28, 0, 0, 12),  # ldh ethertype
+        (0x15, 6, 0, 0x0806),
+        (0x15, 0, 6, 0x0800),
+        (0x30, 0, 0, 23),  # ldb protocol
+        (0x15, 3, 0, 112),
+        (0x20, 0, 0, 26),  # ld source
+        (0x15, 1, 2, vip if vip_packets else 0xFFFFFFFF),
+        (0x06, 0, 0, 0),
+        (0x06, 0, 0, 65535),
+        (0x06, 0, 0, 0),
+    ]
+    return b"".join(struct.pack("HBBI", *line) for line in program)
+
+
+class _Thread:
+    """Reads sockets in the background between `with` and the end of the block."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[socket.socket, Any] = {}
+        self._wake_read, self._wake_write = os.pipe()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):  # type: ignore[no-untyped-def] # returns the subclass
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.write(self._wake_write, b"x")
+        self._thread.join()
+        for sock in self._sockets:
+            sock.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _run(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._wake_read, *self._sockets], [], [])
+            for sock in ready:
+                if sock == self._wake_read:
+                    return
+                self._read(sock, self._sockets[sock])
+
+    def _read(self, sock: socket.socket, what: Any) -> None:
+        raise NotImplementedError
+
+
+class FrameRecorder(_Thread):
+    """The ARP and VRRP frames at the hosts' interfaces; with `vip_packets` also every packet from the VIP."""
+
+    def __init__(self, hosts: Iterable[Host], vip_packets: bool = False) -> None:
+        super().__init__()
+        self.frames: list[Frame] = []
+        code = _bpf(vip_packets)
+        buffer = ctypes.create_string_buffer(code)
+        program = struct.pack("HL", len(code) // 8, ctypes.addressof(buffer))
+        for host in hosts:
+            with host.inside():
+                sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            sock.bind((topology.INTERFACE, ETH_P_ALL))
+            sock.setblocking(False)
+            self._sockets[sock] = host.name
+
+    def _read(self, sock: socket.socket, what: Any) -> None:
+        for _ in range(64):
+            try:
+                data, control, _, address = sock.recvmsg(2048, 64)
+            except OSError:
+                return
+            wall, monotonic = time.time(), time.monotonic()
+            seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
+            at = monotonic - (wall - seconds - nanoseconds / 1e9)
+            self.frames.append(Frame(at, what, address[2] == PACKET_OUTGOING, data))
+
+    def adverts(self) -> list[Advert]:
+        """Every advert that left one of the hosts, in order."""
+        found = [
+            Advert(frame.at, frame.host, frame.data[14 + (frame.data[14] & 15) * 4 + 2])
+            for frame in list(self.frames)
+            if frame.sent and frame.data[12:14] == b"\x08\x00" and frame.data[23] == 112 and len(frame.data) > 36
+        ]
+        return sorted(found)
+
+    def speakers(self, since: float = 0.0) -> list[str]:
+        """Who advertised with a priority above 0, in order, each run of one host once."""
+        runs: list[str] = []
+        for advert in self.adverts():
+            if advert.priority > 0 and advert.at >= since and (not runs or runs[-1] != advert.host):
+                runs.append(advert.host)
+        return runs
+
+    def claims(self, since: float = 0.0) -> list[Claim]:
+        """Every ARP packet from the VIP that left one of the hosts."""
+        vip = socket.inet_aton(topology.VIP)
+        return [
+            Claim(frame.at, frame.host, frame.data[20:22] == b"\0\x01")
+            for frame in sorted(list(self.frames))
+            if frame.sent and frame.at >= since and frame.data[12:14] == b"\x08\x06" and frame.data[28:32] == vip
+        ]
+
+    def announcements(self, host: str, since: float = 0.0) -> list[float]:
+        """When the host announced the VIP."""
+        return [claim.at for claim in self.claims(since) if claim.host == host and claim.request]
+
+
+class AddressEvent(NamedTuple):
+    """The kernel told that an address was set (`valid` seconds, None for ever) or deleted."""
+
+    at: float
+    deleted: bool
+    valid: int | None
+
+
+class AddressRecorder(_Thread):
+    """What happens to one address of a host."""
+
+    def __init__(self, host: Host, address: str = topology.VIP) -> None:
+        super().__init__()
+        self._address = socket.inet_aton(address)
+        self.events: list[AddressEvent] = []
+        with host.inside():
+            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+        sock.bind((0, RTMGRP_IPV4_IFADDR))
+        self._sockets[sock] = None
+
+    def _read(self, sock: socket.socket, what: Any) -> None:
+        data, at = sock.recv(65536), time.monotonic()
+        while len(data) >= 16:
+            length, kind = struct.unpack("IH", data[:6])
+            if kind in (RTM_NEWADDR, RTM_DELADDR):
+                self._note(at, kind == RTM_DELADDR, data[24:length])
+            data = data[(length + 3) & ~3 :]
+
+    def _note(self, at: float, deleted: bool, attributes: bytes) -> None:
+        values = {}
+        while len(attributes) >= 4:
+            length, kind = struct.unpack("HH", attributes[:4])
+            values[kind] = attributes[4:length]
+            attributes = attributes[max((length + 3) & ~3, 4) :]
+        if values.get(IFA_LOCAL) == self._address:
+            valid = struct.unpack("I", values[IFA_CACHEINFO][4:8])[0] if IFA_CACHEINFO in values else 0xFFFFFFFF
+            self.events.append(AddressEvent(at, deleted, None if valid == 0xFFFFFFFF else valid))
+
+    def gaps_ms(self) -> list[float]:
+        """For how long the address was away each time it was deleted and set again."""
+        gaps = []
+        gone: float | None = None
+        for event in list(self.events):
+            if event.deleted:
+                gone = event.at if gone is None else gone
+            elif gone is not None:
+                gaps.append((event.at - gone) * 1000)
+                gone = None
+        return gaps
