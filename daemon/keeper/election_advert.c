@@ -159,6 +159,7 @@ static void note_losing(struct election *e, const struct vrrp_advert *advert, lb
 	if (e->losing_at == 0 || now - e->losing_at > 3 * advert->interval)
 		e->losing_since = now;
 	e->losing_at = now;
+	election_peers_losing(e);
 }
 
 static enum vrrp_drop judge_sender(struct election *e, const struct vrrp_accepted *in, int node)

@@ -139,11 +139,23 @@ static void watch_node(struct election *e, size_t i)
 		   "its configuration differs from this node's");
 }
 
+/* R10: told within three Active_Down_Intervals of the first losing advert, which the next ones bear out. */
+void election_peers_losing(struct election *e)
+{
+	lb_duration down = down_interval(e);
+	bool losing =
+	    e->losing_at != 0 && clock_now() - e->losing_at < down && e->losing_at - e->losing_since > 2 * down;
+
+	if (losing && !e->losing_alarm) {
+		lb_error("another node goes on advertising below this one: it cannot hear us");
+		election_view_record(e, "peer", "adverts", "", "alarm", "another active node cannot hear us", 0);
+	}
+	e->losing_alarm = losing;
+}
+
 void election_peers_watch(struct election *e)
 {
 	lb_time now = clock_now();
-	lb_duration down = down_interval(e);
-	bool losing = e->losing_at != 0 && now - e->losing_at < down && e->losing_at - e->losing_since > 3 * down;
 
 	for (size_t i = 0; i < e->conf->node_count; i++)
 		if (i != e->own_node)
@@ -152,11 +164,7 @@ void election_peers_watch(struct election *e)
 		e->ownerless_since = 0;
 	else if (e->ownerless_since == 0)
 		e->ownerless_since = now;
-	if (losing && !e->losing_alarm) {
-		lb_error("another node goes on advertising below this one: it cannot hear us");
-		election_view_record(e, "peer", "adverts", "", "alarm", "another active node cannot hear us", 0);
-	}
-	e->losing_alarm = losing;
+	election_peers_losing(e);
 	if (e->foreign_until != 0 && now >= e->foreign_until) {
 		e->foreign_until = 0;
 		e->params.hooks.changed(e->params.hooks.ctx);

@@ -145,6 +145,8 @@ void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e);
 int election_peers_owner(const struct election *e);
 bool election_peers_owns(void *ctx, size_t node);
 void election_peers_watch(struct election *e);
+/* Alarm where another Active goes on advertising below this node; with each such advert, and each second. */
+void election_peers_losing(struct election *e);
 
 /* election_plan.c */
 /* The role changed, or that of another node. */
