@@ -1,11 +1,12 @@
+/* The digest functions without a context on the heap, see lb_hmac16. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <lb/vrrp_auth.h>
 
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 
 #include <lb/bytes.h>
 
@@ -18,28 +19,37 @@ enum {
 	OFFSET_CHECKSUM = 6,
 };
 
+/*
+ * RFC 2104: H(K ^ opad, H(K ^ ipad, text)). The digest functions that keep their state on the caller's stack are used
+ * although newer ones exist: those allocate for each message, and the election must not wait for memory.
+ */
 bool lb_hmac16(const uint8_t *key, size_t key_len, const void *a, size_t a_len, const void *b, size_t b_len,
 	       uint8_t out[16])
 {
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-	    OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-	    OSSL_PARAM_construct_end(),
-	};
-	uint8_t full[EVP_MAX_MD_SIZE];
-	size_t full_len = 0;
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+	uint8_t inner[SHA256_CBLOCK] = {0}, outer[SHA256_CBLOCK], digest[SHA256_DIGEST_LENGTH];
+	SHA256_CTX ctx;
+	bool ok = true;
 
-	bool ok = ctx && EVP_MAC_init(ctx, key, key_len, params) && EVP_MAC_update(ctx, a, a_len) &&
-		  (b_len == 0 || EVP_MAC_update(ctx, b, b_len)) && EVP_MAC_final(ctx, full, &full_len, sizeof(full)) &&
-		  full_len >= 16;
+	/* RFC 2104 section 2: keys longer than a block are first hashed. */
+	if (key_len > sizeof(inner))
+		ok = SHA256_Init(&ctx) && SHA256_Update(&ctx, key, key_len) && SHA256_Final(inner, &ctx);
+	else
+		memcpy(inner, key, key_len);
+	for (size_t i = 0; i < sizeof(inner); i++) {
+		outer[i] = inner[i] ^ 0x5c;
+		inner[i] ^= 0x36;
+	}
+	ok = ok && SHA256_Init(&ctx) && SHA256_Update(&ctx, inner, sizeof(inner)) && SHA256_Update(&ctx, a, a_len) &&
+	     (b_len == 0 || SHA256_Update(&ctx, b, b_len)) && SHA256_Final(digest, &ctx);
+	ok = ok && SHA256_Init(&ctx) && SHA256_Update(&ctx, outer, sizeof(outer)) &&
+	     SHA256_Update(&ctx, digest, sizeof(digest)) && SHA256_Final(digest, &ctx);
 	if (ok)
-		memcpy(out, full, 16);
+		memcpy(out, digest, 16);
 	else
 		memset(out, 0, 16);
-	EVP_MAC_CTX_free(ctx);
-	EVP_MAC_free(mac);
+	OPENSSL_cleanse(inner, sizeof(inner));
+	OPENSSL_cleanse(outer, sizeof(outer));
+	OPENSSL_cleanse(&ctx, sizeof(ctx));
 	return ok;
 }
 
@@ -104,14 +114,6 @@ size_t vrrp_auth_sign(const struct vrrp_key *key, const struct lb_addr *source, 
 	return len + VRRP_TRAILER_BYTES;
 }
 
-static const struct vrrp_key *key_by_id(const struct vrrp_key *keys, size_t key_count, uint8_t id)
-{
-	for (size_t i = 0; i < key_count; i++)
-		if (keys[i].id == id && usable(&keys[i]))
-			return &keys[i];
-	return NULL;
-}
-
 enum vrrp_drop vrrp_auth_verify(const struct vrrp_key *keys, size_t key_count, const struct lb_addr *source,
 				const uint8_t *msg, size_t len, vrrp_sequence *sequence)
 {
@@ -122,15 +124,16 @@ enum vrrp_drop vrrp_auth_verify(const struct vrrp_key *keys, size_t key_count, c
 	const uint8_t *trailer = msg + len - VRRP_TRAILER_BYTES;
 	if (trailer[0] != TRAILER_TYPE_HMAC_SHA256 || lb_get16(trailer + 2) != 0)
 		return VRRP_DROP_AUTH;
-	const struct vrrp_key *key = key_by_id(keys, key_count, trailer[1]);
-	if (!key)
-		return VRRP_DROP_AUTH;
-	if (!compute(key, source, msg, len - VRRP_TRAILER_BYTES, expected))
-		return VRRP_DROP_AUTH;
-	if (!lb_hmac16_equal(expected, trailer + TRAILER_HEAD_BYTES))
-		return VRRP_DROP_AUTH;
-	*sequence = lb_get64(trailer + 4);
-	return VRRP_OK;
+	for (size_t i = 0; i < key_count; i++) {
+		if (keys[i].id != trailer[1] || !usable(&keys[i]))
+			continue;
+		if (!compute(&keys[i], source, msg, len - VRRP_TRAILER_BYTES, expected) ||
+		    !lb_hmac16_equal(expected, trailer + TRAILER_HEAD_BYTES))
+			continue;
+		*sequence = lb_get64(trailer + 4);
+		return VRRP_OK;
+	}
+	return VRRP_DROP_AUTH;
 }
 
 bool vrrp_replay_ok(vrrp_sequence *last, vrrp_sequence sequence)

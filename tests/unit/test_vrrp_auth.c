@@ -100,6 +100,9 @@ START_TEST(keys_are_chosen_by_id)
 	key.length = VRRP_KEY_MIN - 1;
 	ck_assert_int_eq(verify(golden, golden_len, &sequence), VRRP_DROP_AUTH);
 	ck_assert_uint_eq(vrrp_auth_sign(&key, &source, 1, golden, message_len, sizeof(golden)), 0);
+	/* Two keys may have the same id: each that has it is tried. */
+	keys[0].id = keys[1].id;
+	ck_assert_int_eq(vrrp_auth_verify(keys, 2, &source, golden, golden_len, &sequence), VRRP_OK);
 	ck_assert_int_eq(verify(golden, VRRP_TRAILER_BYTES, &sequence), VRRP_DROP_LENGTH);
 }
 END_TEST
@@ -161,6 +164,19 @@ START_TEST(hmac_of_rfc_4231)
 }
 END_TEST
 
+/* RFC 4231 test case 6: a key longer than a block is hashed first. */
+START_TEST(hmac_with_a_long_key)
+{
+	static const char text[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+	uint8_t want[16], got[16], long_key[131];
+
+	memset(long_key, 0xaa, sizeof(long_key));
+	hex_bytes("60e431591ee0b67f0d8a26aacbf5b77f", want, sizeof(want));
+	ck_assert(lb_hmac16(long_key, sizeof(long_key), text, strlen(text), NULL, 0, got));
+	ck_assert_mem_eq(got, want, 16);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("vrrp_auth");
@@ -173,6 +189,7 @@ int main(void)
 	tcase_add_test(all, datagrams_need_their_trailer);
 	tcase_add_test(all, a_sequence_only_grows);
 	tcase_add_test(all, hmac_of_rfc_4231);
+	tcase_add_test(all, hmac_with_a_long_key);
 	suite_add_tcase(suite, all);
 
 	SRunner *runner = srunner_create(suite);

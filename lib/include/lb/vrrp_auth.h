@@ -28,7 +28,7 @@ size_t vrrp_auth_sign(const struct vrrp_key *key, const struct lb_addr *source, 
 		      size_t len, size_t cap);
 
 /*
- * Verify the trailer at the end of msg (len includes it) against any of the keys, in constant time for one key id.
+ * Verify the trailer at the end of msg (len includes it) against every key that has its id, each in constant time.
  * VRRP_OK fills *sequence; the caller judges replay with vrrp_replay_ok. Else VRRP_DROP_AUTH or VRRP_DROP_LENGTH.
  */
 enum vrrp_drop vrrp_auth_verify(const struct vrrp_key *keys, size_t key_count, const struct lb_addr *source,
@@ -38,8 +38,8 @@ enum vrrp_drop vrrp_auth_verify(const struct vrrp_key *keys, size_t key_count, c
 bool vrrp_replay_ok(vrrp_sequence *last, vrrp_sequence sequence);
 
 /*
- * HMAC-SHA256 truncated to 16 bytes over two pieces (b_len 0: one); used by the trailer and by the peer link. False
- * when the crypto library failed (out of memory): out is zero then and must neither be sent nor compared with.
+ * HMAC-SHA256 truncated to 16 bytes over two pieces (b_len 0: one); used by the trailer and by the peer link. Allocates
+ * nothing. False when the crypto library failed: out is zero then and must neither be sent nor compared with.
  */
 bool lb_hmac16(const uint8_t *key, size_t key_len, const void *a, size_t a_len, const void *b, size_t b_len,
 	       uint8_t out[16]);
