@@ -170,7 +170,8 @@ void ownership_judge(struct ownership *o, const struct ownership_facts *facts, s
 	verdict->can_serve = !o->faulted;
 	verdict->obstacle = obstacle == OWNERSHIP_CAN && o->faulted ? o->obstacle : obstacle;
 	verdict->fault_reason = reason_of(verdict->obstacle);
-	verdict->yield_to = obstacle != OWNERSHIP_CAN && now >= act_at && now < out_at ? ownership_successor(facts) : -1;
+	verdict->yield_to =
+	    obstacle != OWNERSHIP_CAN && now >= act_at && now < out_at ? ownership_successor(facts) : -1;
 	verdict->request_vip = now >= failback;
 
 	verdict->next = LB_TIME_NEVER;

@@ -19,9 +19,9 @@ enum message_kind {
 	MESSAGE_LIST_SESSIONS, /* list: answered by MESSAGE_SESSION_LIST */
 	MESSAGE_STOP,	       /* end all sessions, answer MESSAGE_STOPPED, leave the thread */
 	/* worker -> control */
-	MESSAGE_VIEW_RETIRED,  /* view: back to control */
+	MESSAGE_VIEW_RETIRED, /* view: back to control */
 	MESSAGE_SESSIONS_ENDED,
-	MESSAGE_SESSION_LIST,  /* sessions: array owned by the receiver (free) */
+	MESSAGE_SESSION_LIST,	/* sessions: array owned by the receiver (free) */
 	MESSAGE_CONNECT_FAILED, /* server: could not be connected; sent at most each 10 ms per server and worker */
 	MESSAGE_CONNECT_OK,	/* server: the first success after a reported failure */
 	MESSAGE_STOPPED,

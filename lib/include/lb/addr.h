@@ -27,7 +27,7 @@ struct lb_cidr {
 	uint8_t prefix;
 };
 
-#define LB_ADDR_TEXT 46	    /* enough for every address with its NUL */
+#define LB_ADDR_TEXT	 46 /* enough for every address with its NUL */
 #define LB_ENDPOINT_TEXT 54 /* "[v6]:port" with its NUL */
 
 /* Parse a numeric address (no brackets, no zone, no host names). False leaves *out untouched. */

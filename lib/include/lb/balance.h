@@ -14,11 +14,11 @@
 
 /* What a picker must know of one server. index is its place in the caller's array. */
 struct balance_server {
-	uint32_t key_hash;    /* lb_hash of the server's name: `source` gives the same answer on every node */
-	uint16_t weight;      /* effective weight 0..256; 0 = no new sessions */
-	bool backup;	      /* only used while no non-backup server is usable */
-	bool usable;	      /* up (or to be tried as if up), ready */
-	uint32_t load;	      /* sessions now; only leastconn, random and limits read it */
+	uint32_t key_hash;	  /* lb_hash of the server's name: `source` gives the same answer on every node */
+	uint16_t weight;	  /* effective weight 0..256; 0 = no new sessions */
+	bool backup;		  /* only used while no non-backup server is usable */
+	bool usable;		  /* up (or to be tried as if up), ready */
+	uint32_t load;		  /* sessions now; only leastconn, random and limits read it */
 	uint32_t max_connections; /* 0 = none; at the limit the server is passed over */
 };
 

@@ -15,15 +15,15 @@
 #include <lb/text.h>
 #include <lb/time.h>
 
-#define LB_NAME_MAX	   63 /* cluster, node, service and server names, without the NUL */
-#define LB_NODES_MAX	   16
-#define LB_VIPS_MAX	   32
-#define LB_LISTEN_MAX	   32 /* listen entries of one service */
-#define LB_SERVICES_MAX	   4096
-#define LB_SERVERS_MAX	   4096 /* of one service */
-#define LB_CONF_BYTES_MAX  (256 * 1024)
-#define LB_PATH_MAX	   4096
-#define LB_EXPECT_MAX	   16
+#define LB_NAME_MAX	  63 /* cluster, node, service and server names, without the NUL */
+#define LB_NODES_MAX	  16
+#define LB_VIPS_MAX	  32
+#define LB_LISTEN_MAX	  32 /* listen entries of one service */
+#define LB_SERVICES_MAX	  4096
+#define LB_SERVERS_MAX	  4096 /* of one service */
+#define LB_CONF_BYTES_MAX (256 * 1024)
+#define LB_PATH_MAX	  4096
+#define LB_EXPECT_MAX	  16
 
 /* Where in the file a value stands; line and column count from 1; 0 = defaulted, not in the file. */
 struct lb_mark {
@@ -59,14 +59,14 @@ struct lb_conf_vip {
 };
 
 struct lb_conf_election {
-	uint8_t vrid;		 /* 1..255, never 0: a hash of the cluster name where the file says nothing */
-	lb_duration interval;	 /* 10 ms .. 40.95 s, whole centiseconds */
+	uint8_t vrid;	      /* 1..255, never 0: a hash of the cluster name where the file says nothing */
+	lb_duration interval; /* 10 ms .. 40.95 s, whole centiseconds */
 	enum lb_protocol protocol;
 	enum lb_transport transport;
 	enum lb_auth auth;
 	char password_file[LB_PATH_MAX]; /* "" = none */
 	struct lb_mark password_file_mark;
-	lb_duration failback;		 /* 0 = never */
+	lb_duration failback; /* 0 = never */
 	enum lb_fence_mode fence;
 	enum lb_checksum_mode v3_checksum;
 	struct lb_mark interval_mark, protocol_mark, auth_mark;
@@ -95,7 +95,7 @@ struct lb_conf_server {
 	struct lb_endpoint address;
 	uint16_t weight; /* 1..256 */
 	bool backup;
-	uint32_t max_connections;	    /* 0 = none */
+	uint32_t max_connections;	   /* 0 = none */
 	const struct lb_conf_check *check; /* never NULL: the server's own or the service's; owned by the conf */
 	struct lb_mark mark;
 };
@@ -139,10 +139,10 @@ struct lb_conf {
 	size_t node_count;
 	struct lb_conf_vip vips[LB_VIPS_MAX];
 	size_t vip_count;
-	char key_file[LB_PATH_MAX];	/* "" = none */
+	char key_file[LB_PATH_MAX]; /* "" = none */
 	struct lb_mark key_file_mark;
-	uint16_t workers;		/* 0 = auto */
-	uint32_t max_connections;	/* 0 = auto */
+	uint16_t workers;	  /* 0 = auto */
+	uint32_t max_connections; /* 0 = auto */
 	struct lb_conf_election election;
 	uint16_t peer_port;
 	char admin_group[64];
@@ -151,8 +151,9 @@ struct lb_conf {
 	enum lb_log_sessions log_connections;
 	struct lb_conf_service *services;
 	size_t service_count;
-	uint32_t hash; /* of the meaning, not the bytes: equal files that differ in comments or order of keys hash equal */
-	void *arena;   /* owns everything the pointers above point to; private to lib/conf */
+	uint32_t
+	    hash; /* of the meaning, not the bytes: equal files that differ in comments or order of keys hash equal */
+	void *arena; /* owns everything the pointers above point to; private to lib/conf */
 };
 
 /* One error of a file. message is one sentence: what was found, what was expected, what to do. */

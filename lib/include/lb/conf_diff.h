@@ -8,21 +8,21 @@
 #include <lb/conf.h>
 
 enum lb_diff_kind {
-	LB_DIFF_GLOBAL,		 /* a top-level or election key */
+	LB_DIFF_GLOBAL, /* a top-level or election key */
 	LB_DIFF_SERVICE_ADDED,
 	LB_DIFF_SERVICE_REMOVED,
 	LB_DIFF_SERVICE_CHANGED, /* a key of the service other than its servers */
 	LB_DIFF_SERVER_ADDED,
-	LB_DIFF_SERVER_REMOVED,	 /* also: its address changed (removed and added) */
-	LB_DIFF_SERVER_CHANGED,	 /* weight, limits, check */
+	LB_DIFF_SERVER_REMOVED, /* also: its address changed (removed and added) */
+	LB_DIFF_SERVER_CHANGED, /* weight, limits, check */
 };
 
 struct lb_diff_entry {
 	enum lb_diff_kind kind;
 	lb_name service, server; /* "" where not of that kind */
 	char key[48];		 /* dotted key, for the CHANGED and GLOBAL kinds */
-	char from[96], to[96];	 /* value texts, "" where added or removed; secrets and paths as they stand in the file */
-	bool needs_restart;	 /* cannot be applied by a reload (cluster, own address, vrid …) */
+	char from[96], to[96]; /* value texts, "" where added or removed; secrets and paths as they stand in the file */
+	bool needs_restart;    /* cannot be applied by a reload (cluster, own address, vrid …) */
 };
 
 struct lb_diff {

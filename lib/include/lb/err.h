@@ -11,7 +11,8 @@ struct lb_err {
 	char text[256];
 };
 
-/* Write the sentence (cut at the end of the buffer); err may be NULL. Always returns false, so "return lb_err_set(…)". */
+/* Write the sentence (cut at the end of the buffer); err may be NULL. Always returns false, so "return lb_err_set(…)".
+ */
 bool lb_err_set(struct lb_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* As lb_err_set, then ": " and the text of errnum. */

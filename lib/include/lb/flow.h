@@ -23,24 +23,24 @@ enum flow_state {
 /* Why a session ended; each has HAProxy's two-letter termination code (flow_end_code). */
 enum flow_end {
 	FLOW_END_NONE,
-	FLOW_END_CLOSED,	    /* both sides closed in order                 -- */
-	FLOW_END_CLIENT_RESET,	    /*                                            CD */
-	FLOW_END_SERVER_RESET,	    /*                                            SD */
-	FLOW_END_CLIENT_TIMEOUT,    /* idle timeout                               cD */
-	FLOW_END_SERVER_TIMEOUT,    /* server side silent (user timeout)          sD */
-	FLOW_END_FIN_TIMEOUT,	    /* one side closed, the other did not follow  cD/sD */
-	FLOW_END_CLIENT_GONE,	    /* client left before a server answered       CC */
-	FLOW_END_CONNECT_FAILED,    /* no server could be connected               SC */
-	FLOW_END_NO_SERVER,	    /* none usable                                SC */
-	FLOW_END_CONNECT_TIMEOUT,   /*                                            sC */
-	FLOW_END_REFUSED,	    /* denied by allow/deny                       PR */
-	FLOW_END_LIMIT,		    /* over a connection limit                    PR */
-	FLOW_END_BAD_PROXY_HEADER,  /*                                            PR */
-	FLOW_END_SERVER_DOWN,	    /* reset because the server was found dead    DD */
-	FLOW_END_KILLED,	    /* administrator                              KK */
-	FLOW_END_HANDOVER,	    /* the VIP left this node                     LH */
-	FLOW_END_RESOURCE,	    /* out of descriptors or memory               RR */
-	FLOW_END_SHUTDOWN,	    /* the daemon stops                           LL */
+	FLOW_END_CLOSED,	   /* both sides closed in order                 -- */
+	FLOW_END_CLIENT_RESET,	   /*                                            CD */
+	FLOW_END_SERVER_RESET,	   /*                                            SD */
+	FLOW_END_CLIENT_TIMEOUT,   /* idle timeout                               cD */
+	FLOW_END_SERVER_TIMEOUT,   /* server side silent (user timeout)          sD */
+	FLOW_END_FIN_TIMEOUT,	   /* one side closed, the other did not follow  cD/sD */
+	FLOW_END_CLIENT_GONE,	   /* client left before a server answered       CC */
+	FLOW_END_CONNECT_FAILED,   /* no server could be connected               SC */
+	FLOW_END_NO_SERVER,	   /* none usable                                SC */
+	FLOW_END_CONNECT_TIMEOUT,  /*                                            sC */
+	FLOW_END_REFUSED,	   /* denied by allow/deny                       PR */
+	FLOW_END_LIMIT,		   /* over a connection limit                    PR */
+	FLOW_END_BAD_PROXY_HEADER, /*                                            PR */
+	FLOW_END_SERVER_DOWN,	   /* reset because the server was found dead    DD */
+	FLOW_END_KILLED,	   /* administrator                              KK */
+	FLOW_END_HANDOVER,	   /* the VIP left this node                     LH */
+	FLOW_END_RESOURCE,	   /* out of descriptors or memory               RR */
+	FLOW_END_SHUTDOWN,	   /* the daemon stops                           LL */
 	FLOW_END_COUNT_,
 };
 const char *flow_end_name(enum flow_end end); /* kebab-case */
@@ -63,15 +63,15 @@ struct flow {
 };
 
 enum flow_event_kind {
-	FLOW_CHOSEN,	/* a connection attempt was started */
+	FLOW_CHOSEN, /* a connection attempt was started */
 	FLOW_CONNECTED,
-	FLOW_READ,	/* n bytes were read from side and are pending */
-	FLOW_WROTE,	/* n pending bytes that came from side were written to the other */
-	FLOW_READ_EOF,	/* side sent FIN */
-	FLOW_RESET,	/* side failed: ECONNRESET, EPIPE … */
+	FLOW_READ,	   /* n bytes were read from side and are pending */
+	FLOW_WROTE,	   /* n pending bytes that came from side were written to the other */
+	FLOW_READ_EOF,	   /* side sent FIN */
+	FLOW_RESET,	   /* side failed: ECONNRESET, EPIPE … */
 	FLOW_PEER_TIMEOUT, /* side failed with ETIMEDOUT */
-	FLOW_TIMER,	/* the deadline has passed */
-	FLOW_FAIL,	/* end now for the given reason */
+	FLOW_TIMER,	   /* the deadline has passed */
+	FLOW_FAIL,	   /* end now for the given reason */
 };
 
 struct flow_event {
@@ -90,7 +90,7 @@ struct flow_todo {
 };
 
 struct flow_limits {
-	size_t buffer_max; /* stop reading a side when so much is pending */
+	size_t buffer_max;		       /* stop reading a side when so much is pending */
 	lb_duration idle_timeout, fin_timeout; /* 0 = off */
 };
 

@@ -14,13 +14,13 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_NOT_READY, HEALTH_DOWN };
 
 /* Result of one check; the order of severity is ok < alive < wrong < no answer. */
 enum health_result {
-	HEALTH_RESULT_OK,      /* answered as expected */
-	HEALTH_RESULT_ALIVE,   /* answered with a code of `alive`: counts as up, with a warning */
-	HEALTH_RESULT_WRONG,   /* answered, but not as expected */
+	HEALTH_RESULT_OK,    /* answered as expected */
+	HEALTH_RESULT_ALIVE, /* answered with a code of `alive`: counts as up, with a warning */
+	HEALTH_RESULT_WRONG, /* answered, but not as expected */
 	HEALTH_RESULT_REFUSED,
 	HEALTH_RESULT_TIMEOUT,
-	HEALTH_RESULT_RESET,   /* closed or reset before an answer */
-	HEALTH_RESULT_TLS,     /* handshake or certificate failed */
+	HEALTH_RESULT_RESET, /* closed or reset before an answer */
+	HEALTH_RESULT_TLS,   /* handshake or certificate failed */
 	HEALTH_RESULT_UNREACHABLE,
 	HEALTH_RESULT_GARBAGE, /* not HTTP */
 	HEALTH_RESULT_COUNT_,
@@ -31,7 +31,7 @@ enum health_reason {
 	HEALTH_REASON_INITIAL,
 	HEALTH_REASON_CHECK_PASSED,
 	HEALTH_REASON_CHECK_FAILED,
-	HEALTH_REASON_NOT_EXPECTED,  /* answers, but not as expected */
+	HEALTH_REASON_NOT_EXPECTED,   /* answers, but not as expected */
 	HEALTH_REASON_CONNECT_ERRORS, /* the data path could not connect */
 	HEALTH_REASON_COUNT_,
 };
@@ -53,7 +53,7 @@ struct health_fsm {
 	uint16_t successes, failures; /* consecutive */
 	bool last_was_answer;	      /* the last failure was an answer (WRONG), not silence */
 	uint16_t connect_errors;      /* consecutive failures of the data path since the last good check */
-	lb_time next_check, checked; /* due; when the last one ended */
+	lb_time next_check, checked;  /* due; when the last one ended */
 	bool alive_warning;	      /* the last result was ALIVE */
 	uint64_t jitter;	      /* generator state; seeds the spread of checks */
 };

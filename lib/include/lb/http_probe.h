@@ -21,10 +21,10 @@ size_t http_probe_request(const struct lb_conf_check *check, const char *host, c
 /* Reader of one answer. Zero-initialise; holds what it must remember between pieces, bounded. */
 struct http_probe {
 	enum { HTTP_PROBE_STATUS, HTTP_PROBE_HEAD, HTTP_PROBE_BODY, HTTP_PROBE_DONE } part;
-	uint16_t code;	 /* status code once known, else 0 */
-	uint32_t seen;	 /* bytes consumed in all */
+	uint16_t code; /* status code once known, else 0 */
+	uint32_t seen; /* bytes consumed in all */
 	uint32_t body_seen;
-	char line[64];	 /* status line, collected */
+	char line[64]; /* status line, collected */
 	uint8_t line_len;
 	uint8_t newline; /* consecutive line ends in the head */
 	bool matched;	 /* body substring found */

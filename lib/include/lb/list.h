@@ -15,8 +15,8 @@ struct lb_list {
 #define lb_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Visit each node; the current one may be removed from the list inside the body. */
-#define lb_list_foreach(node, head)                                                                                    \
-	for (struct lb_list *node = (head)->next, *node##_next = node->next; node != (head);                           \
+#define lb_list_foreach(node, head)                                                          \
+	for (struct lb_list *node = (head)->next, *node##_next = node->next; node != (head); \
 	     node = node##_next, node##_next = node->next)
 
 static inline void lb_list_init(struct lb_list *head)

@@ -24,10 +24,10 @@ void lb_log_set_level(enum lb_log_level max);
 /* Format at most 1,000 bytes and pass them to the sink; longer lines are cut. */
 void lb_log(enum lb_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define lb_error(...) lb_log(LB_LOG_ERROR, __VA_ARGS__)
+#define lb_error(...)	lb_log(LB_LOG_ERROR, __VA_ARGS__)
 #define lb_warning(...) lb_log(LB_LOG_WARNING, __VA_ARGS__)
-#define lb_notice(...) lb_log(LB_LOG_NOTICE, __VA_ARGS__)
-#define lb_info(...) lb_log(LB_LOG_INFO, __VA_ARGS__)
-#define lb_debug(...) lb_log(LB_LOG_DEBUG, __VA_ARGS__)
+#define lb_notice(...)	lb_log(LB_LOG_NOTICE, __VA_ARGS__)
+#define lb_info(...)	lb_log(LB_LOG_INFO, __VA_ARGS__)
+#define lb_debug(...)	lb_log(LB_LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -17,7 +17,7 @@
 
 /* What is known of one other node. */
 struct ownership_peer {
-	bool heard;	    /* its peer link spoke within the last 3 intervals (at least 1 s) */
+	bool heard; /* its peer link spoke within the last 3 intervals (at least 1 s) */
 	bool can_serve, standby, active;
 	uint8_t priority;
 	uint32_t ready_servers; /* servers up over all services */
@@ -26,14 +26,14 @@ struct ownership_peer {
 struct ownership_facts {
 	lb_time now;
 	enum vrrp_state state;
-	bool proxy_connected;  /* the proxy process runs and took its listeners */
-	bool proxy_ticking;    /* control and every worker moved within 500 ms */
-	bool link_up;	       /* every VIP interface is up with carrier */
-	bool standby;	       /* `lbctl standby on` */
-	bool vip_lost;	       /* the address was taken away 5 times in 10 s */
+	bool proxy_connected; /* the proxy process runs and took its listeners */
+	bool proxy_ticking;   /* control and every worker moved within 500 ms */
+	bool link_up;	      /* every VIP interface is up with carrier */
+	bool standby;	      /* `lbctl standby on` */
+	bool vip_lost;	      /* the address was taken away 5 times in 10 s */
 	uint32_t ready_servers, total_servers;
 	uint8_t priority;
-	lb_duration failback;  /* 0 = never */
+	lb_duration failback; /* 0 = never */
 	const struct ownership_peer *peers;
 	size_t peer_count;
 };
@@ -52,12 +52,12 @@ enum ownership_obstacle {
 const char *ownership_obstacle_name(enum ownership_obstacle obstacle);
 
 struct ownership_verdict {
-	bool can_serve;		    /* drives VRRP_EVENT_FAULT / CLEAR */
+	bool can_serve;			  /* drives VRRP_EVENT_FAULT / CLEAR */
 	enum ownership_obstacle obstacle; /* the first one found, also while still within the hold time */
 	enum vrrp_reason fault_reason;	  /* for VRRP_EVENT_FAULT */
-	int yield_to;		    /* index of the peer to hand over to (planned), -1 none */
-	bool request_vip;	    /* failback: ask the present owner for a planned hand-over */
-	lb_time next;		    /* call again no later than this; LB_TIME_NEVER */
+	int yield_to;			  /* index of the peer to hand over to (planned), -1 none */
+	bool request_vip;		  /* failback: ask the present owner for a planned hand-over */
+	lb_time next;			  /* call again no later than this; LB_TIME_NEVER */
 };
 
 /* Remembers since when each fact holds. Zero-initialise; private to the module. */

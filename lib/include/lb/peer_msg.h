@@ -15,9 +15,9 @@
 #include <lb/conf.h>
 #include <lb/vrrp_fsm.h>
 
-#define PEER_MSG_MAX		1400
-#define PEER_MSG_SERVICES_MAX	96
-#define PEER_VERSION_TEXT	24
+#define PEER_MSG_MAX	      1400
+#define PEER_MSG_SERVICES_MAX 96
+#define PEER_VERSION_TEXT     24
 
 enum peer_msg_kind {
 	PEER_HEARTBEAT = 1,
@@ -44,9 +44,9 @@ struct peer_msg {
 	enum vrrp_state state;
 	bool can_serve, standby;
 	uint8_t priority;
-	uint32_t ready_servers, total_servers; /* over all services */
-	uint64_t handover;		       /* id of the hand-over the kind speaks of, 0 = none */
-	char text[64];			       /* REFUSE: why */
+	uint32_t ready_servers, total_servers;	      /* over all services */
+	uint64_t handover;			      /* id of the hand-over the kind speaks of, 0 = none */
+	char text[64];				      /* REFUSE: why */
 	uint16_t service_offset, service_count_total; /* which slice of the services follows */
 	uint16_t service_count;
 	struct peer_service services[PEER_MSG_SERVICES_MAX];
@@ -79,8 +79,8 @@ struct peer_session {
 	uint64_t nonce, sequence; /* the peer's, accepted */
 	uint64_t candidate;	  /* a nonce heard that has not yet echoed ours; 0 none */
 	uint64_t candidate_sequence;
-	bool proven;		  /* the peer's nonce has echoed our own nonce: its datagrams are fresh */
-	uint64_t echoed;	  /* our highest sequence that the peer has heard */
+	bool proven;	 /* the peer's nonce has echoed our own nonce: its datagrams are fresh */
+	uint64_t echoed; /* our highest sequence that the peer has heard */
 };
 
 /* Fill nonce, sequence, echo_* of an outgoing message (one struct per receiver: echo differs by peer). */

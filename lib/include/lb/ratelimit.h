@@ -18,7 +18,10 @@ struct ratelimit {
 	bool started;
 	uint64_t suppressed; /* refusals since the last grant */
 };
-#define RATELIMIT_INIT(burst_, per_) {.burst = (burst_), .per = (per_)}
+#define RATELIMIT_INIT(burst_, per_)             \
+	{                                        \
+		.burst = (burst_), .per = (per_) \
+	}
 
 /* True when the event may happen now. */
 bool ratelimit_ok(struct ratelimit *r, lb_time now);

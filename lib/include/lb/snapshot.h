@@ -39,8 +39,8 @@ struct lb_snapshot_node {
 	bool can_serve, standby;
 	uint8_t priority;
 	/* of other nodes */
-	bool heard;	   /* its peer link is alive */
-	lb_duration heard_age; /* since its last datagram; < 0 never */
+	bool heard;		/* its peer link is alive */
+	lb_duration heard_age;	/* since its last datagram; < 0 never */
 	lb_duration advert_age; /* since its last VRRP advert; < 0 never */
 	bool hears_us;
 	uint32_t config_hash;
@@ -64,10 +64,10 @@ struct lb_snapshot_keeper {
 	uint64_t transitions[LB_TRANSITIONS_KINDS];
 	uint64_t announces_sent;
 	uint64_t proxy_restarts;
-	lb_duration last_gap;		/* last takeover: last advert heard -> first announce; 0 none */
-	lb_duration loop_stall_max;	/* keeper's loop */
+	lb_duration last_gap;		   /* last takeover: last advert heard -> first announce; 0 none */
+	lb_duration loop_stall_max;	   /* keeper's loop */
 	enum lb_fence_mode fence_in_force; /* what is really enforced */
-	bool foreign_owner;		/* somebody else answers for a VIP while we own it (or nobody of us should) */
+	bool foreign_owner; /* somebody else answers for a VIP while we own it (or nobody of us should) */
 	uint8_t foreign_mac[6];
 };
 

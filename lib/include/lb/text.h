@@ -27,7 +27,8 @@ void lb_text_free(struct lb_text *t);
 #define LB_DURATION_TEXT 24
 /* Shortest exact form with one unit: "100ms", "2s", "5m", "1h", "0", "250us". */
 const char *lb_duration_text(lb_duration d, char buf[static LB_DURATION_TEXT]);
-/* Parse "100ms", "2s", "5m", "1h", "250us", fractions ("1.5s", "40.95s") and a bare "0". False leaves *out untouched. */
+/* Parse "100ms", "2s", "5m", "1h", "250us", fractions ("1.5s", "40.95s") and a bare "0". False leaves *out untouched.
+ */
 bool lb_duration_parse(const char *text, lb_duration *out);
 
 /* Of n candidates the one nearest to word (edit distance at most 2 and less than half its length), or NULL. */

@@ -14,7 +14,7 @@ typedef int64_t lb_duration;
 
 #define LB_USEC(n) ((lb_duration)(n)*1000)
 #define LB_MSEC(n) ((lb_duration)(n)*1000000)
-#define LB_SEC(n) ((lb_duration)(n)*1000000000)
+#define LB_SEC(n)  ((lb_duration)(n)*1000000000)
 
 /* "No instant": a deadline that never comes, later than every real instant. */
 #define LB_TIME_NEVER INT64_MAX

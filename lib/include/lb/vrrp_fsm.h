@@ -30,11 +30,11 @@ enum vrrp_reason {
 	VRRP_REASON_HIGHER_ADDRESS,    /* same priority, numerically greater address */
 	VRRP_REASON_CANNOT_SERVE,
 	VRRP_REASON_CAN_SERVE,
-	VRRP_REASON_HANDOVER,	       /* planned: released to, or taken from, a peer */
-	VRRP_REASON_PREEMPT,	       /* failback: took over from a lower priority */
-	VRRP_REASON_STALL,	       /* this process stood still too long to still be the owner */
+	VRRP_REASON_HANDOVER, /* planned: released to, or taken from, a peer */
+	VRRP_REASON_PREEMPT,  /* failback: took over from a lower priority */
+	VRRP_REASON_STALL,    /* this process stood still too long to still be the owner */
 	VRRP_REASON_STANDBY,
-	VRRP_REASON_VIP_LOST,	       /* the address keeps being removed by somebody else */
+	VRRP_REASON_VIP_LOST, /* the address keeps being removed by somebody else */
 	VRRP_REASON_COUNT_,
 };
 
@@ -66,14 +66,14 @@ struct vrrp_event {
 };
 
 enum vrrp_action {
-	VRRP_SEND_ADVERT,     /* with own priority and interval */
-	VRRP_SEND_RESIGN,     /* priority 0 */
-	VRRP_TAKE_VIP,	      /* address, then lease */
-	VRRP_END_SESSIONS,    /* reset client sessions; the VIP is still here, so that the resets can leave */
-	VRRP_RELEASE_VIP,     /* delete the address, then end the lease */
-	VRRP_ANNOUNCE,	      /* gratuitous ARP / unsolicited NA burst */
-	VRRP_REANNOUNCE,      /* one announcement, rate-limited by the adapter: a losing advert was heard */
-	VRRP_STATE_CHANGED,   /* log, count, publish; fsm->state, ->reason, ->since hold the new values */
+	VRRP_SEND_ADVERT,   /* with own priority and interval */
+	VRRP_SEND_RESIGN,   /* priority 0 */
+	VRRP_TAKE_VIP,	    /* address, then lease */
+	VRRP_END_SESSIONS,  /* reset client sessions; the VIP is still here, so that the resets can leave */
+	VRRP_RELEASE_VIP,   /* delete the address, then end the lease */
+	VRRP_ANNOUNCE,	    /* gratuitous ARP / unsolicited NA burst */
+	VRRP_REANNOUNCE,    /* one announcement, rate-limited by the adapter: a losing advert was heard */
+	VRRP_STATE_CHANGED, /* log, count, publish; fsm->state, ->reason, ->since hold the new values */
 };
 
 /*
@@ -88,11 +88,11 @@ struct vrrp_actions {
 };
 
 struct vrrp_params {
-	uint8_t version;     /* 2 or 3: how skew is computed */
-	uint8_t priority;    /* 1..254 (255 = address owner) */
+	uint8_t version;  /* 2 or 3: how skew is computed */
+	uint8_t priority; /* 1..254 (255 = address owner) */
 	lb_duration interval;
-	struct lb_addr address; /* own primary address, for the tie-break */
-	bool preempt;		/* Preempt_Mode */
+	struct lb_addr address;	   /* own primary address, for the tie-break */
+	bool preempt;		   /* Preempt_Mode */
 	lb_duration startup_delay; /* listened in Backup at least this long after STARTUP or CLEAR, on top of the RFC */
 };
 
@@ -101,19 +101,20 @@ struct vrrp_fsm {
 	struct vrrp_params params;
 	enum vrrp_state state, previous;
 	enum vrrp_reason reason;
-	lb_time since;			     /* when the state was entered */
-	lb_duration active_adver_interval;   /* learned from the Active (v3) */
-	lb_time adver_timer;		     /* Active: next advert; else LB_TIME_NEVER */
-	lb_time active_down_timer;	     /* Backup: when the Active is declared dead; else LB_TIME_NEVER */
-	struct lb_addr active;		     /* last Active heard (self while Active); family 0 unknown */
+	lb_time since;			   /* when the state was entered */
+	lb_duration active_adver_interval; /* learned from the Active (v3) */
+	lb_time adver_timer;		   /* Active: next advert; else LB_TIME_NEVER */
+	lb_time active_down_timer;	   /* Backup: when the Active is declared dead; else LB_TIME_NEVER */
+	struct lb_addr active;		   /* last Active heard (self while Active); family 0 unknown */
 	uint8_t active_priority;
-	lb_time last_advert;		     /* receive time of the last accepted advert; 0 none */
-	lb_time listen_until;		     /* Backup: active_down_timer fires Skew_Time after this at the earliest */
-	bool active_resigned;		     /* Backup: active_down_timer was armed by a priority 0 advert */
+	lb_time last_advert;  /* receive time of the last accepted advert; 0 none */
+	lb_time listen_until; /* Backup: active_down_timer fires Skew_Time after this at the earliest */
+	bool active_resigned; /* Backup: active_down_timer was armed by a priority 0 advert */
 };
 
 void vrrp_fsm_init(struct vrrp_fsm *fsm, const struct vrrp_params *params);
-/* Change interval, priority or preempt at run time (reload); running timers are kept, rearmed where they would shrink. */
+/* Change interval, priority or preempt at run time (reload); running timers are kept, rearmed where they would shrink.
+ */
 void vrrp_fsm_set_params(struct vrrp_fsm *fsm, const struct vrrp_params *params, lb_time now);
 /* Feed one event; *actions is overwritten and must be executed in order before the next step. */
 void vrrp_fsm_step(struct vrrp_fsm *fsm, const struct vrrp_event *event, struct vrrp_actions *actions);

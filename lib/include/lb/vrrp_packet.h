@@ -22,22 +22,22 @@
 /* Reasons for which a received advert is dropped, in the order in which they are judged (protocol.md 1.6). */
 enum vrrp_drop {
 	VRRP_OK,
-	VRRP_DROP_TRUNCATED,	   /* shorter than its header says */
-	VRRP_DROP_IP_HEADER,	   /* not a sane IP header or fragment */
+	VRRP_DROP_TRUNCATED, /* shorter than its header says */
+	VRRP_DROP_IP_HEADER, /* not a sane IP header or fragment */
 	VRRP_DROP_VERSION,
 	VRRP_DROP_TYPE,
 	VRRP_DROP_VRID,
 	VRRP_DROP_TTL,
 	VRRP_DROP_ADDRESS_COUNT,
 	VRRP_DROP_LENGTH,
-	VRRP_DROP_AUTH,		   /* password or HMAC missing, unknown key or wrong */
+	VRRP_DROP_AUTH, /* password or HMAC missing, unknown key or wrong */
 	VRRP_DROP_REPLAY,
 	VRRP_DROP_CHECKSUM,
-	VRRP_DROP_INTERVAL,	   /* v3: zero; v2: not our own */
-	VRRP_DROP_OWN,		   /* our own packet came back */
-	VRRP_DROP_SOURCE,	   /* not a configured node */
-	VRRP_DROP_DESTINATION,	   /* multicast to a unicast router or the reverse */
-	VRRP_DROP_LINK_LOCAL,	   /* IPv6: first address is not link-local */
+	VRRP_DROP_INTERVAL,    /* v3: zero; v2: not our own */
+	VRRP_DROP_OWN,	       /* our own packet came back */
+	VRRP_DROP_SOURCE,      /* not a configured node */
+	VRRP_DROP_DESTINATION, /* multicast to a unicast router or the reverse */
+	VRRP_DROP_LINK_LOCAL,  /* IPv6: first address is not link-local */
 	VRRP_DROP_COUNT_,
 };
 
@@ -78,11 +78,11 @@ enum vrrp_drop vrrp_decode(const uint8_t *msg, size_t len, size_t trailer_len, s
 /* What this router accepts. All pointers are borrowed. */
 struct vrrp_policy {
 	uint8_t version, vrid;
-	lb_duration interval;	      /* v2: must match */
+	lb_duration interval;		 /* v2: must match */
 	uint8_t auth_type, auth_data[8]; /* v2 */
 	bool multicast;
-	const struct lb_addr *own;	  /* our source address */
-	const struct lb_addr *peers;	  /* unicast: configured peers */
+	const struct lb_addr *own;   /* our source address */
+	const struct lb_addr *peers; /* unicast: configured peers */
 	size_t peer_count;
 	bool message_checksum, pseudo_checksum; /* accepted forms for v3 over IPv4 */
 };
