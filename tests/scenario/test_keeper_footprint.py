@@ -1,0 +1,49 @@
+"""Goal: the keeper waits for nothing that it could do without: in the steady state it allocates no memory."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from lab import Lab, eventually
+from lab.node_faults import preload
+
+ADVERTS = 50
+
+
+class Allocations:
+    """The calls of malloc by the keeper of a node that runs with `env`."""
+
+    def __init__(self, directory: Path, node: str) -> None:
+        self._file = directory / f"allocations-{node}"
+        self._file.write_bytes(bytes(8))
+        self.env = {**preload("allocations"), "LAB_ALLOCATIONS": str(self._file), "LAB_ALLOCATIONS_OF": "lbd"}
+
+    @property
+    def calls(self) -> int:
+        """How many there were so far."""
+        return struct.unpack("Q", self._file.read_bytes())[0]
+
+
+def adverts(lab: Lab) -> int:
+    """How many adverts the owner has sent."""
+    lines = lab.owner().lbctl("metrics").stdout.splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("lbd_adverts_sent_total")))
+
+
+def test_keeper_allocates_nothing(lab: Lab) -> None:
+    """50 signed adverts, with the peer link both ways, health reports and audits between them: no call of malloc."""
+    counted = {node: Allocations(lab.directory, node.name) for node in lab.lbs}
+    for node in lab.lbs:
+        node.start(env=counted[node].env, wait=False)
+    for node in lab.lbs:
+        node.wait_up()
+    eventually(lambda: len(lab.holders()) == 1, 10.0, "one owner of the VIP")
+    assert all(counted[node].calls > 100 for node in lab.lbs), "nothing is counted"
+    eventually(lambda: all(peer["state"] == "up" for s in lab.owner().status()["services"] for peer in s["servers"]), 10.0)
+
+    first = adverts(lab)
+    eventually(lambda: adverts(lab) > first + 20, 10.0, "announcements of the takeover are over")
+    before, first = {node: counted[node].calls for node in lab.lbs}, adverts(lab)
+    eventually(lambda: adverts(lab) >= first + ADVERTS, 20.0)
+    assert {node.name: counted[node].calls - before[node] for node in lab.lbs} == {node.name: 0 for node in lab.lbs}
