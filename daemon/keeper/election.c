@@ -92,14 +92,32 @@ static void end_sessions(struct election *e)
 
 static void release_vip(struct election *e)
 {
-	e->holding = false;
+	e->holding = e->deferring = false;
 	announce_stop(e->announce);
 	vip_release(e->vips);
 	fence_end(e->fence);
 }
 
+/*
+ * Where adverts are lost one way, two may serve at once. Clients must not swing between them, so the one that is told
+ * over the peer link of a better one leaves the announcing to that, for as long as it is told so.
+ */
+void election_announce_or_defer(struct election *e)
+{
+	bool defer = e->holding && election_peers_better_active(e);
+
+	if (defer == e->deferring)
+		return;
+	e->deferring = defer;
+	if (defer)
+		announce_stop(e->announce);
+	else
+		announce_start(e->announce);
+}
+
 static void announce_taken(struct election *e)
 {
+	e->deferring = false;
 	announce_start(e->announce);
 	if (e->fsm.last_advert != 0)
 		e->last_gap = clock_now() - e->fsm.last_advert;
@@ -143,6 +161,8 @@ static void after_change(struct election *e)
 	e->losing_since = e->losing_at = 0;
 	e->losing_alarm = false;
 	peer_link_tell(e->peer_link);
+	if (e->fsm.reason == VRRP_REASON_ACTIVE_DOWN_TIMER)
+		election_announce_or_defer(e);
 	election_plan_on_roles(e);
 	election_judge_soon(e);
 }
@@ -196,6 +216,7 @@ static void note_stall(struct election *e, lb_time due)
 	lb_duration late = due == LB_TIME_NEVER ? 0 : clock_now() - due;
 
 	e->stall_max = lb_time_max(e->stall_max, late);
+	handover_on_stall(&e->handover, late);
 }
 
 static void on_check(struct ev_loop *loop, ev_check *w, int revents)
@@ -255,6 +276,7 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
 	e->second_at = clock_now() + LB_SEC(1);
 	vip_audit(e->vips);
 	election_peers_watch(e);
+	election_announce_or_defer(e);
 	/* Does somebody else answer for the VIP while this node owns it, or while nobody does? */
 	if (e->seconds++ % ASK_SECONDS == 0 && (e->fsm.state == VRRP_ACTIVE || election_peers_owner(e) < 0))
 		announce_watch_ask(e->watch, &e->own);
@@ -276,7 +298,7 @@ static void on_vip_changed(void *ctx)
 
 	election_advert_join(e);
 	announce_watch_bind(e->watch);
-	if (e->holding && vip_links_up(e->vips))
+	if (e->holding && !e->deferring && vip_links_up(e->vips))
 		announce_start(e->announce);
 	election_judge_soon(e);
 }
@@ -304,6 +326,7 @@ static void on_claim(void *ctx, size_t vip, const uint8_t mac[6])
 		election_view_record(e, "vip", text, "", "claimed", "another station answers for the VIP", 0);
 	}
 	/* Two that cannot hear each other must not make clients swing between them. */
+	election_announce_or_defer(e);
 	if (ratelimit_ok(&e->claim_limit, now))
 		announce_again(e->announce);
 }

@@ -75,6 +75,14 @@ static void on_yield(void *ctx)
 	election_event(e, VRRP_EVENT_YIELD);
 }
 
+/* The owner's adverts say its interval; on a node that reads another configuration it may be shorter. */
+static lb_duration on_interval(void *ctx)
+{
+	const struct election *e = ctx;
+
+	return lb_time_min(e->fsm.params.interval, e->fsm.active_adver_interval);
+}
+
 static void on_take(void *ctx)
 {
 	election_event(ctx, VRRP_EVENT_TAKE);
@@ -89,6 +97,7 @@ static void make_hooks(struct handover_hooks *hooks, struct election *e)
 	    .send = on_send,
 	    .close_to_new = on_close_to_new,
 	    .end_sessions = on_end_sessions,
+	    .interval = on_interval,
 	    .yield = on_yield,
 	    .take = on_take,
 	    .ctx = e,

@@ -118,7 +118,8 @@ static void release(struct handover *h)
 /* The peer is ready: from here on every millisecond is one without service. */
 static void on_ready(struct handover *h)
 {
-	enter(h, HANDOVER_ENDING, HANDOVER_SESSIONS_MAX, 0);
+	/* No longer than the peer's promise allows; half of it is left for the way there. */
+	enter(h, HANDOVER_ENDING, lb_time_min(HANDOVER_SESSIONS_MAX, h->hooks.interval(h->hooks.ctx)), 0);
 	h->hooks.close_to_new(h->hooks.ctx, true);
 	h->hooks.end_sessions(h->hooks.ctx, (uint32_t)h->id);
 }
@@ -148,22 +149,40 @@ static void on_asked_to_take(struct handover *h, size_t node, uint64_t id)
 	}
 	h->promised_node = node;
 	h->promised_id = id;
-	h->promised_until = clock_now() + HANDOVER_PROMISE;
+	h->promised_at = clock_now();
+	h->promised_at_boot = clock_boot();
 	/* The owner acts: no more reason to ask it. */
 	if (h->phase == HANDOVER_REQUESTING && node == h->node)
 		h->again = 0;
 	h->hooks.send(h->hooks.ctx, node, PEER_READY, id, NULL);
 }
 
+/* How old the promise is, on the clock that went further. */
+static lb_duration promise_age(const struct handover *h)
+{
+	return lb_time_max(clock_now() - h->promised_at, clock_boot() - h->promised_at_boot);
+}
+
 static void on_released(struct handover *h, size_t node, uint64_t id)
 {
-	bool promised = node == h->promised_node && id == h->promised_id && clock_now() <= h->promised_until;
+	lb_duration limit = HANDOVER_PROMISE_INTERVALS * h->hooks.interval(h->hooks.ctx);
 
-	/* A repetition finds the promise fulfilled. */
-	if (!promised || id == 0)
+	/* A repetition finds the promise kept. */
+	if (h->promised_id == 0 || node != h->promised_node || id != h->promised_id)
 		return;
 	h->promised_id = 0;
+	if (promise_age(h) > limit) {
+		lb_warning("handover: released %.1f ms after the promise, which held for %.1f ms; the election decides",
+			   lb_duration_ms(promise_age(h)), lb_duration_ms(limit));
+		return;
+	}
 	h->hooks.take(h->hooks.ctx);
+}
+
+void handover_on_stall(struct handover *h, lb_duration stall)
+{
+	if (stall >= h->hooks.interval(h->hooks.ctx))
+		h->promised_id = 0;
 }
 
 static void on_requested(struct handover *h, size_t node, uint64_t id)

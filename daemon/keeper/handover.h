@@ -30,7 +30,11 @@
 #define HANDOVER_RELEASED_AGAIN	 LB_MSEC(5)
 #define HANDOVER_CONFIRM_TIMEOUT LB_MSEC(500)
 #define HANDOVER_REQUEST_TIMEOUT LB_SEC(1)
-#define HANDOVER_PROMISE	 LB_SEC(1)
+/*
+ * For how long after READY a release is still taken. The former owner takes the VIP back 3 intervals and its Skew_Time
+ * after its release, so that later than this two would own it.
+ */
+#define HANDOVER_PROMISE_INTERVALS 2
 
 /* What the steps need of the election. */
 struct handover_hooks {
@@ -44,6 +48,8 @@ struct handover_hooks {
 	/* Hold new connections back / let them pass again. */
 	void (*close_to_new)(void *ctx, bool on);
 	void (*end_sessions)(void *ctx, uint32_t id);
+	/* The shortest advert interval that this node or the owner may go by. */
+	lb_duration (*interval)(void *ctx);
 	/* Leave / take the VIP now. */
 	void (*yield)(void *ctx);
 	void (*take)(void *ctx);
@@ -71,8 +77,9 @@ struct handover {
 	void *done_ctx;
 	/* The other side: whom this node promised to take from, and until when. */
 	size_t promised_node;
-	uint64_t promised_id;
-	lb_time promised_until;
+	uint64_t promised_id; /* 0: nobody, or it is kept already */
+	lb_time promised_at;
+	lb_time promised_at_boot; /* the same on the clock that runs while the machine sleeps */
 };
 
 /* seed makes the ids of this process differ from those of others. */
@@ -89,6 +96,9 @@ void handover_on_message(struct handover *h, size_t node, const struct peer_msg 
 void handover_on_sessions_ended(struct handover *h, uint32_t id);
 /* The role of this node or of another one changed. */
 void handover_on_roles(struct handover *h);
+
+/* This process stood still for that long: a promise that it gave before may be too old to be kept. */
+void handover_on_stall(struct handover *h, lb_duration stall);
 
 /* End what is under way; whoever waits is told. */
 void handover_cancel(struct handover *h, const char *code, const char *text);
