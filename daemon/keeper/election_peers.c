@@ -46,6 +46,7 @@ static void on_changed(void *ctx, size_t node)
 		vrrp_state_name(facts->last.state), facts->last.can_serve, facts->last.standby,
 		facts->last.ready_servers, facts->last.total_servers);
 	election_plan_on_roles(e);
+	election_announce_or_defer(e);
 	election_judge_soon(e);
 }
 
@@ -89,6 +90,23 @@ bool election_peers_owns(void *ctx, size_t node)
 	const struct peer_facts *facts = peer_link_facts(e->peer_link, node);
 
 	return facts->heard && facts->last.state == VRRP_ACTIVE;
+}
+
+bool election_peers_better_active(const struct election *e)
+{
+	const struct vrrp_params *own = &e->fsm.params;
+
+	for (size_t i = 0; i < e->conf->node_count; i++) {
+		const struct peer_facts *facts = peer_link_facts(e->peer_link, i);
+		const struct lb_addr *address = &e->conf->nodes[i].address;
+		bool better = facts->last.priority > own->priority ||
+			      (facts->last.priority == own->priority && lb_addr_compare(address, &own->address) > 0);
+		/* A node that died was heard as Active, too; an old word does not count. */
+		if (i != e->own_node && facts->heard && facts->last.state == VRRP_ACTIVE && better &&
+		    clock_now() - facts->heard_at <= 2 * own->interval)
+			return true;
+	}
+	return false;
 }
 
 int election_peers_owner(const struct election *e)

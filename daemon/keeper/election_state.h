@@ -108,6 +108,7 @@ struct election {
 	bool holding;	    /* the VIPs are taken: a sent advert renews the lease */
 	bool sessions_over; /* ended already, in order, before this node leaves */
 	bool losing_alarm;
+	bool deferring; /* a better node is Active, too: nothing is announced */
 	bool proxy_connected, proxy_ticking, standby, stopping;
 	bool stop_waits_for_sessions;
 };
@@ -119,6 +120,8 @@ void election_event(struct election *e, enum vrrp_event_kind kind);
 void election_arm(struct election *e, ev_timer *w, lb_time at);
 /* The machine's deadline was changed outside a step. */
 void election_rearm(struct election *e);
+/* Announce, or leave it to a better node that says it is Active: called where that may have changed. */
+void election_announce_or_defer(struct election *e);
 /* Version, VRID, interval, priority … of conf into the machine's parameters and the receiver's policy. */
 void election_apply_conf(struct election *e, const struct lb_conf *conf, struct vrrp_params *params);
 
@@ -144,6 +147,8 @@ void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e);
 /* Node that owns the VIP by its own word or by its adverts, or -1. */
 int election_peers_owner(const struct election *e);
 bool election_peers_owns(void *ctx, size_t node);
+/* Does a node that would win against this one say, just now, that it is Active? */
+bool election_peers_better_active(const struct election *e);
 void election_peers_watch(struct election *e);
 /* Alarm where another Active goes on advertising below this node; with each such advert, and each second. */
 void election_peers_losing(struct election *e);
