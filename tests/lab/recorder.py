@@ -20,7 +20,6 @@ from .host import Host
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
 SO_TIMESTAMPNS = 35
-SO_RCVBUFFORCE = 33
 PACKET_OUTGOING = 4
 
 RTM_NEWADDR, RTM_DELADDR = 20, 21
@@ -181,7 +180,7 @@ class AddressRecorder(_Thread):
         self.events: list[AddressEvent] = []
         with host.inside():
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         sock.bind((0, RTMGRP_IPV4_IFADDR))
         self._sockets[sock] = None
 
