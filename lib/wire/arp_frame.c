@@ -13,10 +13,10 @@ enum {
 
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-/* What goes into the four variable fields of a broadcast request. NULL address: 0.0.0.0. */
+/* What goes into the four variable fields of a broadcast request; sender and target are IPv4 addresses as on the wire.
+ */
 struct request {
-	const uint8_t *mac, *target_mac;
-	const struct lb_addr *sender, *target;
+	const uint8_t *mac, *target_mac, *sender, *target;
 };
 
 static void put_request(const struct request *r, uint8_t *out)
@@ -28,24 +28,24 @@ static void put_request(const struct request *r, uint8_t *out)
 	memcpy(out + 6, r->mac, 6);
 	memcpy(out + 12, fixed, sizeof(fixed));
 	memcpy(out + 22, r->mac, 6);
-	if (r->sender)
-		memcpy(out + 28, r->sender->bytes, 4);
+	memcpy(out + 28, r->sender, 4);
 	memcpy(out + 32, r->target_mac, 6);
-	memcpy(out + 38, r->target->bytes, 4);
+	memcpy(out + 38, r->target, 4);
 }
 
 void arp_announce(const uint8_t mac[6], const struct lb_addr *vip, uint8_t out[static ARP_FRAME_BYTES])
 {
-	put_request(&(struct request){.mac = mac, .target_mac = broadcast, .sender = vip, .target = vip}, out);
+	put_request(&(struct request){.mac = mac, .target_mac = broadcast, .sender = vip->bytes, .target = vip->bytes},
+		    out);
 }
 
 void arp_request(const uint8_t mac[6], const struct lb_addr *sender, const struct lb_addr *target,
 		 uint8_t out[static ARP_FRAME_BYTES])
 {
-	static const uint8_t unknown[6];
-	const struct lb_addr *from = sender && sender->family == AF_INET ? sender : NULL;
+	static const uint8_t unknown[6], unspecified[4];
+	const uint8_t *from = sender && sender->family == AF_INET ? sender->bytes : unspecified;
 
-	put_request(&(struct request){.mac = mac, .target_mac = unknown, .sender = from, .target = target}, out);
+	put_request(&(struct request){.mac = mac, .target_mac = unknown, .sender = from, .target = target->bytes}, out);
 }
 
 bool arp_decode(const uint8_t *frame, size_t len, struct arp_packet *out)
