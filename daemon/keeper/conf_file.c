@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "daemon/keeper/secret_file.h"
 
 #define KEY_BYTES_MIN 32
 
@@ -36,25 +37,16 @@ static char *read_whole(const char *path, size_t *len, struct lb_text *problems)
 	return bytes;
 }
 
-/* A secret must exist, be long enough, and be readable by its owner only. */
 static void check_secret(const char *path, const char *key, size_t min, struct lb_mark mark,
 			 struct lb_conf_errors *errors)
 {
-	struct stat st;
+	struct lb_err why;
 
-	if (path[0] == '\0')
+	if (path[0] == '\0' || secret_file_check(path, min, &why))
 		return;
-	if (stat(path, &st) != 0)
-		lb_conf_errors_add(errors, mark, "%s %s: %s; make one with: lbctl keygen %s", key, path,
-				   strerror(errno), path);
-	else if (!S_ISREG(st.st_mode))
-		lb_conf_errors_add(errors, mark, "%s %s is not a regular file", key, path);
-	else if (st.st_mode & (S_IRWXG | S_IRWXO))
-		lb_conf_errors_add(errors, mark, "%s %s has mode %04o; others can read it: chmod 600 %s", key, path,
-				   (unsigned)(st.st_mode & 07777), path);
-	else if ((size_t)st.st_size < min)
-		lb_conf_errors_add(errors, mark, "%s %s has %lld bytes; expected at least %zu", key, path,
-				   (long long)st.st_size, min);
+	bool missing_key = min == KEY_BYTES_MIN && access(path, F_OK) != 0 && errno == ENOENT;
+	lb_conf_errors_add(errors, mark, "%s %s%s%s", key, why.text,
+			   missing_key ? "; make one with: lbctl keygen " : "", missing_key ? path : "");
 }
 
 /* A copy that nobody can change any more, for the proxy. */

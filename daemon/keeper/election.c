@@ -392,8 +392,8 @@ static bool open_parts(struct election *e, struct lb_err *err)
 	    .loop = e->params.loop,
 	    .conf = conf,
 	    .own_node = e->own_node,
-	    .key = e->secrets.key_len ? e->secrets.key : NULL,
-	    .key_len = e->secrets.key_len,
+	    .keys = e->secrets.keys,
+	    .key_count = e->secrets.key_count,
 	};
 
 	election_peers_hooks(&link.hooks, e);
@@ -452,8 +452,10 @@ bool election_start(struct election *e, struct lb_err *err)
 	if (!vip_start(e->vips, e->conf, err))
 		return false;
 	fence_start(e->fence, vips, vip_count(e->vips));
-	if (e->secrets.key_len == 0)
+	if (e->secrets.key_count == 0)
 		lb_warning("no key_file: adverts and the peer link are not authenticated");
+	else
+		lb_info("key id=%u accepted=%zu", e->secrets.vrrp_keys[0].id, e->secrets.key_count);
 	e->standby = access(e->standby_mark, F_OK) == 0;
 
 	election_advert_join(e);
@@ -486,5 +488,6 @@ void election_free(struct election *e)
 	fence_free(e->fence);
 	vip_free(e->vips);
 	explicit_bzero(&e->secrets, sizeof(e->secrets));
+	explicit_bzero(&e->next_secrets, sizeof(e->next_secrets));
 	free(e);
 }

@@ -82,7 +82,7 @@ static int send_to(struct election *e, struct vrrp_advert *advert, const struct 
 	advert->destination = *destination;
 	len = vrrp_encode(advert, message ? VRRP_CHECKSUM_MESSAGE : VRRP_CHECKSUM_PSEUDO, buf, sizeof(buf));
 	if (len > 0 && e->conf->election.auth == LB_AUTH_HMAC)
-		len = vrrp_auth_sign(&e->secrets.vrrp_key, &e->own, e->sequence, buf, len, sizeof(buf));
+		len = vrrp_auth_sign(&e->secrets.vrrp_keys[0], &e->own, e->sequence, buf, len, sizeof(buf));
 	return len > 0 ? vrrp_sock_send(e->vrrp_fd, &e->own, destination, buf, len) : -EMSGSIZE;
 }
 
@@ -183,8 +183,8 @@ static enum vrrp_drop judge_sender(struct election *e, const struct vrrp_accepte
 
 static void handle(struct election *e, const struct vrrp_received *received)
 {
-	struct vrrp_keyring ring = {.keys = &e->secrets.vrrp_key,
-				    .count = e->conf->election.auth == LB_AUTH_HMAC ? 1 : 0};
+	struct vrrp_keyring ring = {.keys = e->secrets.vrrp_keys,
+				    .count = e->conf->election.auth == LB_AUTH_HMAC ? e->secrets.key_count : 0};
 	struct vrrp_accepted in;
 	enum vrrp_drop drop = vrrp_accept_datagram(&e->policy, &ring, &received->datagram, &in);
 	int node = drop == VRRP_OK ? lb_conf_node_by_addr(e->conf, &in.advert.source) : -1;

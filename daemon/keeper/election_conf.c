@@ -1,4 +1,5 @@
 /* Another configuration for a running election. */
+#include <stdio.h>
 #include <string.h>
 
 #include <lb/log.h>
@@ -50,7 +51,7 @@ bool election_prepare_conf(struct election *e, const struct lb_conf *conf, struc
 	if (fixed)
 		return lb_err_set(err, "%s cannot change in a running daemon; restart it: systemctl restart lbd",
 				  fixed);
-	return vip_check_conf(e->vips, conf, err);
+	return vip_check_conf(e->vips, conf, err) && election_secret_renew(conf, &e->secrets, &e->next_secrets, err);
 }
 
 static bool same_vips(const struct lb_conf *a, const struct lb_conf *b)
@@ -77,11 +78,29 @@ static void change_vips(struct election *e, const struct lb_conf *conf)
 		announce_start(e->announce);
 }
 
+/* Take the secrets that were prepared. Who is Active does not depend on them. */
+static void change_secrets(struct election *e)
+{
+	uint8_t before = e->secrets.vrrp_keys[0].id, after = e->next_secrets.vrrp_keys[0].id;
+	char from[24], to[24];
+
+	if (before != after || e->secrets.key_count != e->next_secrets.key_count) {
+		lb_notice("key id=%u -> id=%u accepted=%zu", before, after, e->next_secrets.key_count);
+		snprintf(from, sizeof(from), "id %u", before);
+		snprintf(to, sizeof(to), "id %u", after);
+		election_view_record(e, "config", "key", from, to, "reload", 0);
+	}
+	e->secrets = e->next_secrets;
+	explicit_bzero(&e->next_secrets, sizeof(e->next_secrets));
+	peer_link_set_keys(e->peer_link, e->secrets.keys, e->secrets.key_count);
+}
+
 void election_set_conf(struct election *e, const struct lb_conf *conf)
 {
 	bool other_vips = !same_vips(e->conf, conf);
 	struct vrrp_params params;
 
+	change_secrets(e);
 	election_apply_conf(e, conf, &params);
 	vrrp_fsm_set_params(&e->fsm, &params, clock_now());
 	if (other_vips)

@@ -1,77 +1,133 @@
-/* The cluster's key and the password of version 2, read once at start. */
+/*
+ * The cluster's keys and the password of version 2. key_file signs; beside it the files key_file.next and key_file.old
+ * may hold keys that are accepted as well, so that a key can be changed on one node after the other.
+ */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/keeper/election_state.h"
 
-/* The whole file, at most cap bytes; what names the setting. Returns the length or -1 with a sentence. */
-static ssize_t read_secret(const char *what, const char *path, uint8_t *out, size_t cap, struct lb_err *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	uint8_t surplus;
-	struct stat st;
-	ssize_t n = -1;
+static const char *const key_suffixes[ELECTION_KEYS_MAX] = {"", ".next", ".old"};
 
-	if (fd < 0) {
-		lb_err_errno(err, errno, "%s %s cannot be read", what, path);
-		return -1;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		lb_err_set(err, "%s %s is not a regular file", what, path);
-	else if (st.st_mode & (S_IRWXG | S_IRWXO))
-		lb_err_set(err, "%s %s has mode %04o: others can read it; chmod 600 it", what, path,
-			   (unsigned)(st.st_mode & 07777));
-	else if ((n = read(fd, out, cap)) < 0)
-		lb_err_errno(err, errno, "%s %s cannot be read", what, path);
-	if (n == (ssize_t)cap && read(fd, &surplus, 1) > 0) {
-		lb_err_set(err, "%s %s has more than %zu bytes", what, path, cap);
-		n = -1;
-	}
-	close(fd);
-	return n;
+static void key_path(const struct lb_conf *conf, size_t i, char out[LB_PATH_MAX + 8])
+{
+	snprintf(out, LB_PATH_MAX + 8, "%s%s", conf->key_file, key_suffixes[i]);
 }
 
-static bool read_key(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err)
+/*
+ * The id that travels with a signed advert follows from the key alone, so that a key has one id whichever file it is
+ * in on which node. Keys that happen to share an id are told apart by verifying.
+ */
+static uint8_t key_id(const struct peer_link_key *key)
 {
-	ssize_t n = read_secret("key_file", conf->key_file, out->key, sizeof(out->key), err);
+	static const char label[] = "lbd key id";
+	uint8_t mac[16];
 
-	if (n < 0)
-		return false;
+	lb_hmac16(key->bytes, key->len, label, sizeof(label) - 1, NULL, 0, mac);
+	return (uint8_t)(mac[0] % 255 + 1);
+}
+
+static void add_key(struct election_secrets *s, const struct peer_link_key *key)
+{
+	struct vrrp_key *vrrp = &s->vrrp_keys[s->key_count];
+
+	s->keys[s->key_count++] = *key;
+	vrrp->id = key_id(key);
+	vrrp->length = (uint8_t)(key->len < VRRP_KEY_MAX ? key->len : VRRP_KEY_MAX);
+	memcpy(vrrp->bytes, key->bytes, vrrp->length);
+}
+
+/* False when the file is there, or must be, and cannot be used. *denied: it is another user's. */
+static bool read_key(const struct lb_conf *conf, size_t i, struct election_secrets *out, bool *denied,
+		     struct lb_err *err)
+{
+	struct peer_link_key key = {0};
+	char path[LB_PATH_MAX + 8];
+	struct lb_err why;
+	ssize_t n;
+
+	key_path(conf, i, path);
+	out->stamps[i] = secret_file_stamp(path);
+	n = secret_file_read(path, key.bytes, sizeof(key.bytes), &why);
+	if (n < 0 && errno == ENOENT && i > 0)
+		return true;
+	if (n < 0) {
+		*denied = errno == EACCES;
+		return lb_err_set(err, "key_file %s", why.text);
+	}
 	if (n < VRRP_KEY_MIN)
-		return lb_err_set(err,
-				  "key_file %s has %zd bytes, at least %d are needed; make one with: lbctl keygen %s",
-				  conf->key_file, n, VRRP_KEY_MIN, conf->key_file);
-	out->key_len = (size_t)n;
-	out->vrrp_key.id = 1;
-	out->vrrp_key.length = (uint8_t)(n < VRRP_KEY_MAX ? n : VRRP_KEY_MAX);
-	memcpy(out->vrrp_key.bytes, out->key, out->vrrp_key.length);
+		return lb_err_set(err, "key_file %s has %zd bytes, at least %d are needed; make one with: lbctl keygen",
+				  path, n, VRRP_KEY_MIN);
+	key.len = (size_t)n;
+	add_key(out, &key);
+	explicit_bzero(&key, sizeof(key));
 	return true;
 }
 
 /* RFC 2338: eight bytes, padded with zeros; the end of line of a text file is none of it. */
-static bool read_password(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err)
+static bool read_password(const struct lb_conf *conf, struct election_secrets *out, bool *denied, struct lb_err *err)
 {
+	const char *path = conf->election.password_file;
 	uint8_t bytes[sizeof(out->password) + 2];
-	ssize_t n = read_secret("election.password_file", conf->election.password_file, bytes, sizeof(bytes), err);
+	struct lb_err why;
+	ssize_t n = secret_file_read(path, bytes, sizeof(bytes), &why);
 
-	if (n < 0)
-		return false;
+	out->stamps[ELECTION_KEYS_MAX] = secret_file_stamp(path);
+	if (n < 0) {
+		*denied = errno == EACCES;
+		return lb_err_set(err, "election.password_file %s", why.text);
+	}
 	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
 		n--;
 	if (n == 0 || (size_t)n > sizeof(out->password))
-		return lb_err_set(err, "election.password_file %s must hold 1 to %zu bytes",
-				  conf->election.password_file, sizeof(out->password));
+		return lb_err_set(err, "election.password_file %s must hold 1 to %zu bytes", path,
+				  sizeof(out->password));
 	memcpy(out->password, bytes, (size_t)n);
 	return true;
 }
 
-bool election_secret_read(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err)
+static bool read_all(const struct lb_conf *conf, struct election_secrets *out, bool *denied, struct lb_err *err)
 {
 	memset(out, 0, sizeof(*out));
-	if (conf->key_file[0] != '\0' && !read_key(conf, out, err))
+	for (size_t i = 0; i < ELECTION_KEYS_MAX && conf->key_file[0] != '\0'; i++)
+		if (!read_key(conf, i, out, denied, err))
+			return false;
+	return conf->election.auth != LB_AUTH_PASSWORD || read_password(conf, out, denied, err);
+}
+
+bool election_secret_read(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err)
+{
+	bool denied;
+
+	return read_all(conf, out, &denied, err);
+}
+
+/* Are the files on disk the ones that were read at last? */
+static bool unchanged(const struct lb_conf *conf, const struct election_secrets *s)
+{
+	struct secret_file_stamp now[ELECTION_KEYS_MAX + 1] = {0};
+	char path[LB_PATH_MAX + 8];
+
+	for (size_t i = 0; i < ELECTION_KEYS_MAX && conf->key_file[0] != '\0'; i++) {
+		key_path(conf, i, path);
+		now[i] = secret_file_stamp(path);
+	}
+	if (conf->election.auth == LB_AUTH_PASSWORD)
+		now[ELECTION_KEYS_MAX] = secret_file_stamp(conf->election.password_file);
+	return memcmp(now, s->stamps, sizeof(now)) == 0;
+}
+
+bool election_secret_renew(const struct lb_conf *conf, const struct election_secrets *now, struct election_secrets *out,
+			   struct lb_err *err)
+{
+	bool denied = false;
+
+	if (read_all(conf, out, &denied, err))
+		return true;
+	/* Read by root at start; the account that the daemon became needs it again only when it was changed. */
+	if (!denied || !unchanged(conf, now))
 		return false;
-	return conf->election.auth != LB_AUTH_PASSWORD || read_password(conf, out, err);
+	*out = *now;
+	return true;
 }

@@ -23,15 +23,18 @@
 #include "daemon/keeper/fence.h"
 #include "daemon/keeper/handover.h"
 #include "daemon/keeper/peer_link.h"
+#include "daemon/keeper/secret_file.h"
 #include "daemon/keeper/vip.h"
 
-#define ELECTION_KEY_MAX 256
+#define ELECTION_KEYS_MAX PEER_LINK_KEYS_MAX
 
 struct election_secrets {
-	uint8_t key[ELECTION_KEY_MAX]; /* of the peer link */
-	size_t key_len;		       /* 0: none */
-	struct vrrp_key vrrp_key;      /* of adverts with auth hmac */
-	uint8_t password[8];	       /* of version 2 */
+	/* The first one signs, each verifies; the same for the peer link and for adverts with auth hmac. */
+	struct peer_link_key keys[ELECTION_KEYS_MAX];
+	struct vrrp_key vrrp_keys[ELECTION_KEYS_MAX];
+	size_t key_count;					/* 0: none */
+	uint8_t password[8];					/* of version 2 */
+	struct secret_file_stamp stamps[ELECTION_KEYS_MAX + 1]; /* of the files of the keys and of the password */
 };
 
 /* Adverts of one node as this one sees them. */
@@ -57,7 +60,7 @@ struct election {
 	struct election_params params;
 	const struct lb_conf *conf;
 	size_t own_node;
-	struct election_secrets secrets;
+	struct election_secrets secrets, next_secrets; /* next: prepared by a reload */
 	char standby_mark[LB_PATH_MAX];
 
 	struct vip_table *vips;
@@ -165,5 +168,8 @@ void election_view_record(struct election *e, const char *kind, const char *subj
 
 /* election_secret.c */
 bool election_secret_read(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err);
+/* The same for a reload: files that may no longer be read keep their meaning for as long as they are unchanged. */
+bool election_secret_renew(const struct lb_conf *conf, const struct election_secrets *now, struct election_secrets *out,
+			   struct lb_err *err);
 
 #endif

@@ -102,7 +102,7 @@ void election_snapshot(struct election *e, struct lb_snapshot_keeper *out)
 	out->obstacle = e->verdict.obstacle;
 	out->standby = e->standby;
 	out->can_serve = e->verdict.can_serve;
-	out->has_key = e->secrets.key_len > 0;
+	out->has_key = e->secrets.key_count > 0;
 	snprintf(out->owner, sizeof(out->owner), "%s", owner >= 0 ? e->conf->nodes[owner].name : "");
 	out->node_count = (uint32_t)e->conf->node_count;
 	for (size_t i = 0; i < e->conf->node_count; i++)

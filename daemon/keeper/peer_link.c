@@ -53,7 +53,8 @@ static void send_to(struct peer_link *l, size_t node)
 	size_t len;
 
 	peer_session_stamp(&l->peers[node].session, msg);
-	len = peer_msg_encode(msg, l->params.key, l->params.key_len, l->buf, sizeof(l->buf));
+	len = peer_msg_encode(msg, l->params.key_count ? l->params.keys[0].bytes : NULL,
+			      l->params.key_count ? l->params.keys[0].len : 0, l->buf, sizeof(l->buf));
 	/* A node that cannot be reached now is tried again in an interval. */
 	if (len > 0)
 		udp_sock_send(l->fd, &to, l->buf, len);
@@ -120,6 +121,18 @@ static enum peer_drop accept_message(struct peer_link *l, int node, const struct
 	return drop;
 }
 
+/* With whichever key it was signed. */
+static enum peer_drop decode(struct peer_link *l, size_t len)
+{
+	enum peer_drop drop = PEER_DROP_AUTH;
+
+	if (l->params.key_count == 0)
+		return peer_msg_decode(l->buf, len, NULL, 0, &l->in);
+	for (size_t i = 0; i < l->params.key_count && drop == PEER_DROP_AUTH; i++)
+		drop = peer_msg_decode(l->buf, len, l->params.keys[i].bytes, l->params.keys[i].len, &l->in);
+	return drop;
+}
+
 static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endpoint *from)
 {
 	int node = lb_conf_node_by_addr(l->params.conf, &from->addr);
@@ -128,7 +141,7 @@ static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endp
 	/* Who is asked before what: a stranger costs no HMAC. */
 	if (node < 0 || (size_t)node == l->params.own_node)
 		return PEER_DROP_SOURCE;
-	drop = peer_msg_decode(l->buf, len, l->params.key, l->params.key_len, &l->in);
+	drop = decode(l, len);
 	if (drop != PEER_OK)
 		return drop;
 	/* The source address of an unauthenticated or mistaken sender proves nothing; the name is signed. */
@@ -258,6 +271,12 @@ void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf)
 	ev_timer_set(&l->timer, lb_duration_seconds(interval(l)), lb_duration_seconds(interval(l)));
 	ev_timer_start(l->params.loop, &l->timer);
 	peer_link_tell(l);
+}
+
+void peer_link_set_keys(struct peer_link *l, const struct peer_link_key *keys, size_t count)
+{
+	l->params.keys = keys;
+	l->params.key_count = count;
 }
 
 void peer_link_free(struct peer_link *l)

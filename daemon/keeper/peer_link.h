@@ -13,6 +13,14 @@
 
 struct peer_link;
 
+#define PEER_LINK_KEYS_MAX 3
+#define PEER_LINK_KEY_MAX  256
+
+struct peer_link_key {
+	uint8_t bytes[PEER_LINK_KEY_MAX];
+	size_t len;
+};
+
 /* What is known of one node by its own word. */
 struct peer_facts {
 	bool proven;	      /* it has spoken, freshly, at least once */
@@ -38,8 +46,9 @@ struct peer_link_params {
 	struct ev_loop *loop;
 	const struct lb_conf *conf; /* borrowed until replaced or freed */
 	size_t own_node;
-	const uint8_t *key; /* borrowed as long; NULL: unauthenticated */
-	size_t key_len;
+	/* Borrowed until replaced; the first one signs, each verifies; none: unauthenticated. */
+	const struct peer_link_key *keys;
+	size_t key_count;
 	struct peer_link_hooks hooks;
 };
 
@@ -49,6 +58,8 @@ void peer_link_start(struct peer_link *l);
 void peer_link_free(struct peer_link *l);
 /* The same nodes in a new configuration; the interval may differ. */
 void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf);
+/* Other keys, from the next datagram on. */
+void peer_link_set_keys(struct peer_link *l, const struct peer_link_key *keys, size_t count);
 
 /* Tell every node now, instead of at the next interval. */
 void peer_link_tell(struct peer_link *l);
