@@ -154,10 +154,15 @@ bool health_result(struct health_fsm *h, enum health_result result, lb_time now)
 	return changed;
 }
 
+/* Ask the server itself soon, but not more often than while its state is changing. */
+void health_hasten(struct health_fsm *h, lb_time now)
+{
+	h->next_check = lb_time_min(h->next_check, lb_time_max(now, h->checked + h->params.fast_interval));
+}
+
 bool health_connect_failed(struct health_fsm *h, lb_time now)
 {
-	/* Ask the server itself soon, but not more often than while its state is changing. */
-	h->next_check = lb_time_min(h->next_check, lb_time_max(now, h->checked + h->params.fast_interval));
+	health_hasten(h, now);
 	if (h->connect_errors < UINT16_MAX)
 		h->connect_errors++;
 	/* What is not known yet is left to the first check, which is due. */

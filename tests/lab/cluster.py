@@ -163,7 +163,7 @@ class Lab(Faults):
         address: str = topology.VIP,
         host: Host | None = None,
     ) -> OpenLoop:
-        """A new connection every `interval_ms`; mode http, connect (only), banner (any byte) or echo (a line)."""
+        """A new connection every `interval_ms`; mode http, any (any answer), connect (only), banner or echo."""
         rate = ("-i", str(interval_ms), "-T", str(timeout_ms))
         return OpenLoop(host or self.client, *rate, "-m", mode, "-p", path, address, str(port))
 

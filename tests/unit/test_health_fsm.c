@@ -356,6 +356,22 @@ START_TEST(every_value_has_a_name)
 }
 END_TEST
 
+START_TEST(silence_towards_the_data_path_hastens_the_check_and_is_no_failure)
+{
+	struct health_fsm busy;
+	struct health_params usual = {.interval = LB_SEC(2), .fast_interval = LB_MSEC(500), .rise = 2, .fall = 3};
+	lb_time start = LB_SEC(100);
+
+	health_init(&busy, &usual, 1, start);
+	health_result(&busy, HEALTH_RESULT_OK, start);
+	for (int i = 0; i < 10; i++)
+		health_hasten(&busy, start + LB_MSEC(100));
+	ck_assert_int_eq(health_next_check(&busy), start + LB_MSEC(500));
+	ck_assert_int_eq(busy.state, HEALTH_UP);
+	ck_assert_uint_eq(busy.connect_errors, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("health_fsm");
@@ -381,6 +397,7 @@ int main(void)
 	tcase_add_test(all, a_reload_never_postpones_a_check);
 	tcase_add_test(all, counters_never_run_over);
 	tcase_add_test(all, every_value_has_a_name);
+	tcase_add_test(all, silence_towards_the_data_path_hastens_the_check_and_is_no_failure);
 	suite_add_tcase(suite, all);
 
 	SRunner *runner = srunner_create(suite);

@@ -197,6 +197,15 @@ void checker_connect_failed(struct checker *c, struct server *server)
 	schedule(server->check);
 }
 
+void checker_connect_silent(struct checker *c, struct server *server)
+{
+	(void)c;
+	if (server->admin == LB_ADMIN_MAINT)
+		return;
+	health_hasten(&server->health, clock_now());
+	schedule(server->check);
+}
+
 void checker_connect_ok(struct checker *c, struct server *server)
 {
 	(void)c;

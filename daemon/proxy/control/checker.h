@@ -40,6 +40,8 @@ void checker_resume(struct checker *c, struct server *server);
 /* What the data path met. */
 void checker_connect_failed(struct checker *c, struct server *server);
 void checker_connect_ok(struct checker *c, struct server *server);
+/* A session went to another server because this one was silent: look at it soon. */
+void checker_connect_silent(struct checker *c, struct server *server);
 
 /* After every server was removed. */
 void checker_free(struct checker *c);

@@ -93,6 +93,11 @@ static void on_worker_message(void *ctx, struct message *m)
 		if (server)
 			checker_connect_ok(c->checker, server);
 		break;
+	case MESSAGE_CONNECT_SILENT:
+		server = roster_server_by_block(&c->roster, m->server);
+		if (server)
+			checker_connect_silent(c->checker, server);
+		break;
 	default:
 		break;
 	}

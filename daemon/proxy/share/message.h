@@ -24,6 +24,7 @@ enum message_kind {
 	MESSAGE_SESSION_LIST,	/* sessions: array owned by the receiver (free) */
 	MESSAGE_CONNECT_FAILED, /* server: could not be connected; sent at most each 10 ms per server and worker */
 	MESSAGE_CONNECT_OK,	/* server: the first success after a reported failure */
+	MESSAGE_CONNECT_SILENT, /* server: another one answered while it was silent; at most each 10 ms as well */
 	MESSAGE_STOPPED,
 };
 

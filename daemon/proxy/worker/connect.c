@@ -11,6 +11,10 @@
 #define NO_PORT_PAUSE LB_MSEC(100)
 /* Failures of one server are reported to control at most so often. */
 #define REPORT_EACH LB_MSEC(10)
+/* A server that was silent while another one answered is not the first choice for so long. */
+#define SILENT_PAUSE LB_SEC(1)
+/* A second attempt for which there was no budget is thought of again after so long. */
+#define HEDGE_AGAIN LB_MSEC(10)
 
 /* Records of finished attempts kept for the next ones. */
 #define SPARE_MAX 256
@@ -29,6 +33,7 @@ struct connecting {
 	lb_time hedge_at; /* when a second attempt may start beside the first; NEVER: not, or not again */
 	int hedge;	  /* which attempt is the second; -1 none was started */
 	bool tried_any;
+	bool denied;	/* a second attempt was denied by the budget, and counted */
 	bool timed_out; /* the last attempt that failed was silent */
 	struct pool_tried tried;
 };
@@ -54,8 +59,19 @@ static void report_failure(struct worker *w, struct worker_server *server)
 	report(w, server, MESSAGE_CONNECT_FAILED);
 }
 
+/* It may only be slow, so this is no failure: new sessions go elsewhere and its checker looks. */
+static void report_silence(struct worker *w, struct worker_server *server)
+{
+	bool known = server->silent_until > w->now;
+
+	server->silent_until = w->now + SILENT_PAUSE;
+	if (!known)
+		report(w, server, MESSAGE_CONNECT_SILENT);
+}
+
 static void report_success(struct worker *w, struct worker_server *server, lb_duration connect_time)
 {
+	server->silent_until = 0;
 	hedge_rtt_sample(&server->rtt, connect_time);
 	atomic_store_explicit(&server->slot->connect_time, server->rtt.smoothed, memory_order_relaxed);
 	if (!server->failing)
@@ -277,6 +293,19 @@ void connect_start(struct session *s)
 		go_on(s);
 }
 
+/* Others have found the server silent already: a waiting connection goes to the next one, which costs no budget. */
+static void change_server(struct session *s, struct attempt *silent, struct worker_server *next)
+{
+	struct connecting *c = s->connecting;
+
+	pool_tried_add(&c->tried, next);
+	attempt_drop(silent);
+	c->hedge = -1;
+	c->timed_out = true;
+	if (attempt_start(s, silent, next) == STARTED)
+		plan_hedge(s, silent);
+}
+
 /* The first attempt has been silent for long enough: a second one beside it, if the budget allows. */
 static void start_hedge(struct session *s)
 {
@@ -291,9 +320,19 @@ static void start_hedge(struct session *s)
 	if (server == NULL)
 		return;
 	/* After a change of the list the silent server may come up again. */
-	if (server == c->attempt[first].server || !hedge_spend(&s->service->budget)) {
-		if (server != c->attempt[first].server)
+	if (server == c->attempt[first].server) {
+		pool_leave(server);
+		return;
+	}
+	if (c->attempt[first].server->silent_until > s->worker->now) {
+		change_server(s, &c->attempt[first], server);
+		return;
+	}
+	if (!hedge_spend(&s->service->budget)) {
+		if (!c->denied)
 			counter_add_own(&s->service->slot->hedge_denied, 1);
+		c->denied = true;
+		c->hedge_at = s->worker->now + HEDGE_AGAIN;
 		pool_leave(server);
 		return;
 	}
@@ -332,6 +371,8 @@ static void won(struct attempt *a, bool readable)
 	report_success(s->worker, server, s->connect_time);
 	if (c->hedge >= 0)
 		counter_add_own(a == &c->attempt[c->hedge] ? &slot->hedge_won : &slot->hedge_lost, 1);
+	if (c->hedge >= 0 && a == &c->attempt[c->hedge] && c->attempt[1 - c->hedge].server != NULL)
+		report_silence(s->worker, c->attempt[1 - c->hedge].server);
 	/* The winner's socket and place go to the session, the rest is closed. */
 	ev_io_stop(s->worker->loop, &a->io);
 	a->server = NULL;

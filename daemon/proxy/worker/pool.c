@@ -86,6 +86,8 @@ void pool_tried_add(struct pool_tried *tried, const struct worker_server *server
 struct worker_server *pool_choose(struct worker *w, struct worker_service *service, const struct lb_addr *client,
 				  struct pool_tried *tried)
 {
+	struct worker_server *silent = NULL;
+
 	if (service->conf == NULL)
 		return NULL;
 	if (service->wants_load && service->server_count <= TELL_ALWAYS)
@@ -96,9 +98,11 @@ struct worker_server *pool_choose(struct worker *w, struct worker_service *servi
 		int i = balance_pick(service->picker, client, tried->skip);
 
 		if (i < 0)
-			return NULL;
+			return silent != NULL && enter(silent) ? silent : NULL;
 		struct worker_server *server = service->servers[i];
-		if (server->no_port_until <= w->now && enter(server))
+		if (server->silent_until > w->now && silent == NULL)
+			silent = server;
+		else if (server->silent_until <= w->now && server->no_port_until <= w->now && enter(server))
 			return server;
 		pool_tried_add(tried, server);
 		if (tried->skip == NULL)

@@ -31,6 +31,7 @@ struct worker_server {
 	bool failing; /* control was told that it cannot be connected */
 	lb_time reported_at;
 	lb_time no_port_until; /* no local port was free towards it: not tried before */
+	lb_time silent_until;  /* it left a connection waiting that another server took: not the first choice before */
 };
 
 struct worker_service {
@@ -73,7 +74,7 @@ void pool_refresh(struct worker *w);
 
 /*
  * Choose a server and enter it (pool_leave releases), passing over tried ones and those that are full or have no port
- * left. NULL when none is left.
+ * left; one that was silent a moment ago only when there is no other. NULL when none is left.
  */
 struct worker_server *pool_choose(struct worker *w, struct worker_service *service, const struct lb_addr *client,
 				  struct pool_tried *tried);

@@ -75,6 +75,11 @@ bool health_result(struct health_fsm *h, enum health_result result, lb_time now)
  * fast_interval); `fall` in a row without a good check in between count as down. Returns true when state changed.
  */
 bool health_connect_failed(struct health_fsm *h, lb_time now);
+/*
+ * The data path had to turn to another server while this one was silent. That is no failure yet: the next check comes
+ * sooner, as after a connection that failed.
+ */
+void health_hasten(struct health_fsm *h, lb_time now);
 /* The data path connected: consecutive connection failures are forgotten. */
 void health_connect_ok(struct health_fsm *h);
 

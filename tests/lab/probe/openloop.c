@@ -11,9 +11,9 @@
 
 #include "probe.h"
 
-enum mode { MODE_HTTP, MODE_CONNECT, MODE_BANNER, MODE_ECHO, MODES };
+enum mode { MODE_HTTP, MODE_ANY, MODE_CONNECT, MODE_BANNER, MODE_ECHO, MODES };
 
-static const char *const mode_names[MODES] = {"http", "connect", "banner", "echo"};
+static const char *const mode_names[MODES] = {"http", "any", "connect", "banner", "echo"};
 
 static const char echo_line[] = "ping\n";
 
@@ -148,7 +148,7 @@ static enum answer_state conn_judge(struct client *client, struct conn *conn, co
 	struct answer *answer = &conn->answer;
 	if (client->options.mode == MODE_HTTP)
 		return answer_feed(answer, bytes, count);
-	if (client->options.mode == MODE_BANNER)
+	if (client->options.mode == MODE_BANNER || client->options.mode == MODE_ANY)
 		return ANSWER_COMPLETE;
 	size_t expected = sizeof(echo_line) - 1;
 	if (answer->got + count > expected || memcmp(echo_line + answer->got, bytes, count) != 0)
@@ -260,11 +260,12 @@ static void run(struct client *client, int tick, int quit)
 
 static void usage(FILE *out)
 {
-	fputs("usage: openloop [-i MS] [-T MS] [-t SECONDS] [-m http|connect|banner|echo] [-p PATH] [-o RECORDS] "
+	fputs("usage: openloop [-i MS] [-T MS] [-t SECONDS] [-m http|any|connect|banner|echo] [-p PATH] [-o RECORDS] "
 	      "ADDRESS PORT\n"
 	      "  -i  a new connection every MS milliseconds (5)\n"
 	      "  -T  a connection fails after MS milliseconds (3000)\n"
 	      "  -t  stop after SECONDS (on SIGTERM or SIGINT)\n"
+	      "  -m  http: a whole good answer; any: whatever a request is answered, also a refusal of TLS\n"
 	      "Each line of RECORDS: start, connect (-1: never) and end in seconds of CLOCK_MONOTONIC, outcome, "
 	      "server.\n",
 	      out);
@@ -323,7 +324,7 @@ int main(int argc, char **argv)
 	client.list.next = client.list.previous = &client.list;
 	client.records = records_open(client.options.records);
 	client.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (client.options.mode == MODE_HTTP)
+	if (client.options.mode == MODE_HTTP || client.options.mode == MODE_ANY)
 		snprintf(client.request, sizeof(client.request),
 			 "GET %.400s HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n", client.options.path);
 	else if (client.options.mode == MODE_ECHO)
