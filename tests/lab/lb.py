@@ -74,11 +74,12 @@ class LoadBalancer(Host):
         env: Mapping[str, str] | None = None,
         nofile: int | None = None,
         wait: bool = True,
+        priority: bool = False,
     ) -> Process:
-        """Starts lbd and waits until its API tells a role; `nofile` limits its descriptors."""
+        """Starts lbd and waits until its API tells a role; `nofile` limits its descriptors, `priority`: realtime."""
         self.write_config(config)
         self.runtime_dir.mkdir(mode=0o750, exist_ok=True)
-        self.process = Process(self.lbd_argv(*arguments), self.name, self.log, env, nofile)
+        self.process = Process(self.lbd_argv(*arguments), self.name, self.log, env, nofile, priority=priority)
         if wait:
             self.wait_up()
         return self.process

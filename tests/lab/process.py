@@ -10,12 +10,15 @@ import subprocess
 from pathlib import Path
 from typing import Mapping, Sequence
 
-from . import netns
+from . import netns, realtime
 from .wait import eventually
 
 
 class Process:
-    """Runs until it ends or is told to; `log` collects what it says and is appended to by a later start."""
+    """Runs until it ends or is told to; `log` collects what it says and is appended to by a later start.
+
+    With `priority` it has realtime priority, see realtime.py.
+    """
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class Process:
         env: Mapping[str, str] | None = None,
         nofile: int | None = None,
         stdout: Path | None = None,
+        priority: bool = False,
     ) -> None:
         def limit() -> None:
             soft = nofile or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -35,15 +39,19 @@ class Process:
         with contextlib.ExitStack() as files:
             err = files.enter_context(open(log, "ab"))
             out = files.enter_context(open(stdout, "wb")) if stdout else err
-            self._child = subprocess.Popen(
-                ["ip", "netns", "exec", host, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env={**os.environ, **(env or {})},
-                preexec_fn=limit,
-                start_new_session=True,
-            )
+
+            def start() -> subprocess.Popen[bytes]:
+                return subprocess.Popen(
+                    ["ip", "netns", "exec", host, *argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env={**os.environ, **(env or {})},
+                    preexec_fn=limit,
+                    start_new_session=True,
+                )
+
+            self._child = realtime.start(start) if priority else start()
         self.pid = self._child.pid
 
     @property
