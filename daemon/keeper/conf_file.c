@@ -49,6 +49,36 @@ static void check_secret(const char *path, const char *key, size_t min, struct l
 			   missing_key ? "; make one with: lbctl keygen " : "", missing_key ? path : "");
 }
 
+/* The proxy reads the files of a check; what it could not read is said here, with its place. */
+static void check_readable(const char *key, const char *path, struct lb_mark mark, struct lb_conf_errors *errors)
+{
+	if (path[0] != '\0' && access(path, R_OK) != 0)
+		lb_conf_errors_add(errors, mark, "%s %s: %s", key, path, strerror(errno));
+}
+
+static void check_files(const struct lb_conf_check *check, struct lb_conf_errors *errors)
+{
+	check_readable("ca_file", check->ca_file, check->mark, errors);
+	check_readable("cert_file", check->cert_file, check->mark, errors);
+	check_readable("key_file", check->key_file, check->mark, errors);
+	check_readable("bearer_file", check->bearer_file, check->mark, errors);
+}
+
+/* Every file that the configuration names. */
+static void check_all_files(const struct lb_conf *conf, struct lb_conf_errors *errors)
+{
+	check_secret(conf->key_file, "key_file", KEY_BYTES_MIN, conf->key_file_mark, errors);
+	check_secret(conf->election.password_file, "password_file", 1, conf->election.password_file_mark, errors);
+	for (size_t s = 0; s < conf->service_count; s++) {
+		const struct lb_conf_service *service = &conf->services[s];
+
+		check_files(service->check, errors);
+		for (size_t i = 0; i < service->server_count; i++)
+			if (service->servers[i].check != service->check)
+				check_files(service->servers[i].check, errors);
+	}
+}
+
 /* A copy that nobody can change any more, for the proxy. */
 static int seal(const char *bytes, size_t len)
 {
@@ -74,11 +104,8 @@ bool conf_file_load(const char *path, struct conf_file *out, struct lb_text *pro
 	if (!bytes)
 		return false;
 	out->conf = lb_conf_load(bytes, len, &errors);
-	if (out->conf) {
-		check_secret(out->conf->key_file, "key_file", KEY_BYTES_MIN, out->conf->key_file_mark, &errors);
-		check_secret(out->conf->election.password_file, "password_file", 1,
-			     out->conf->election.password_file_mark, &errors);
-	}
+	if (out->conf)
+		check_all_files(out->conf, &errors);
 	if (errors.count > 0) {
 		lb_conf_errors_text(&errors, path, problems);
 		goto free_conf;

@@ -51,6 +51,7 @@ bool election_resign(const struct lb_conf *conf, size_t own_node, struct lb_err 
 		lb_notice("resigned addresses=%d", removed);
 		if (conf)
 			tell_peers(conf, own_node);
-	}
+	} else
+		lb_notice("resign found no address of lbd on this node");
 	return fence_purge(err);
 }

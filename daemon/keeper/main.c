@@ -95,6 +95,15 @@ static bool load(const struct options *o, struct conf_file *file)
 	return ok;
 }
 
+/* A file may be judged on any host, but on a node this would be the first mistake. */
+static void note_foreign_host(const struct options *o, const struct lb_conf *conf)
+{
+	struct lb_err why;
+
+	if (conf_file_own_node(conf, &why) < 0)
+		fprintf(stderr, "%s: good, but not for this host: %s\n", o->config, why.text);
+}
+
 static int fail(const struct lb_err *err, enum keeper_exit code)
 {
 	lb_error("%s", err->text);
@@ -155,6 +164,7 @@ int main(int argc, char **argv)
 		return options.resign ? resign(NULL, -1) : options.check ? 1 : KEEPER_EXIT_CONFIG;
 	}
 	if (options.check) {
+		note_foreign_host(&options, file.conf);
 		conf_file_release(&file);
 		return KEEPER_EXIT_OK;
 	}

@@ -39,6 +39,22 @@ def test_broken_file(lab: Lab, replace: dict[str, str], expected: str) -> None:
     assert all(part.isdigit() for part in checked.stderr.split(":")[1:3])
 
 
+def test_file_that_a_check_needs(lab: Lab) -> None:
+    """A certificate that is not there is found by --check, with its place, before anything is started."""
+    text = lab.config(replace={"verify: false": "verify: true, ca_file: /nonexistent/ca.pem"})
+    checked = lab.lbs[0].run_lbd("--check", config=text)
+    assert checked.code == 1 and "/nonexistent/ca.pem" in checked.stderr
+    assert checked.stderr.startswith(f"{lab.lbs[0].config_file}:")
+    one_sentence(checked.stderr)
+
+
+def test_file_for_other_hosts(lab: Lab) -> None:
+    """--check of a file that does not name this host: good, and one sentence says so."""
+    checked = lab.lbs[0].run_lbd("--check", config=lab.config(replace={"k8s-lb-1: 10.196.35.25": "k8s-lb-1: 10.196.35.125"}))
+    assert checked.code == 0 and "10.196.35.125" in checked.stderr
+    one_sentence(checked.stderr)
+
+
 def test_good_file_passes(lab: Lab) -> None:
     """--check is silent and exits 0."""
     checked = lab.lbs[0].run_lbd("--check", config=lab.config())
