@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Mapping
 
-from . import config, netns, topology
+from . import config, netns, sanitizer, topology
 from .faults import Faults
 from .host import Host, ServerHost
 from .lb import LoadBalancer
@@ -40,6 +40,7 @@ class Lab(Faults):
         balancers = topology.LOAD_BALANCERS[: 3 if third else 2]
         self._names = [*balancers, *topology.MASTERS, *topology.WORKERS, topology.CLIENT, topology.OBSERVER]
         netns.create(self._names)
+        self.lbs: list[LoadBalancer] = []
         try:
             self.lbs = [LoadBalancer(name, self.directory, self.config) for name in balancers]
             self.masters = [ServerHost(name, self.directory, self.authority) for name in topology.MASTERS]
@@ -58,12 +59,18 @@ class Lab(Faults):
         self.close()
 
     def close(self) -> None:
-        """Ends every process, removes the networks and, unless LBD_LAB_DIR keeps them, the files."""
+        """Ends every process, removes the networks and, unless LBD_LAB_DIR keeps them, the files.
+
+        Fails if a sanitizer has found something in a load balancer.
+        """
+        found = sanitizer.end_in_order(self.lbs) if sanitizer.active() else []
         for name in self._names:
             kill_all(name)
+        found += sanitizer.reports(balancer.directory for balancer in self.lbs)
         netns.delete(self._names)
         if "LBD_LAB_DIR" not in os.environ:
             shutil.rmtree(self.directory, ignore_errors=True)
+        assert not found, "\n".join(found)
 
     def __getitem__(self, name: str) -> Host:
         hosts: list[Host] = [*self.lbs, *self.masters, *self.workers, self.client, self.observer]

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple
 
-from . import guide, netns, topology
+from . import guide, netns, sanitizer, topology
 from .host import Host
 from .paths import program
 from .process import Process, tail
@@ -106,6 +106,8 @@ class LoadBalancer(Host):
     def _call(self, argv: list[str], timeout: float = 15.0) -> Result:
         whole = ["ip", "netns", "exec", self.name, *argv]
         done = subprocess.run(whole, capture_output=True, text=True, timeout=timeout, check=False)
+        found = sanitizer.report(done.stderr)
+        assert not found, f"{' '.join(argv)}: {found}"
         return Result(done.returncode, done.stdout, done.stderr)
 
     def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
