@@ -142,12 +142,17 @@ static void stop_watching(struct supervise *s)
 	s->ipc = NULL;
 }
 
-/* The channel ended before the process did: it cannot be used any more, so make sure that it dies. */
+/*
+ * The channel ended before the process did: it cannot be used any more, so make sure that it dies. One that was told to
+ * stop closes it on its way out and may finish.
+ */
 static void on_channel_closed(void *ctx, const char *why)
 {
 	struct supervise *s = ctx;
 
 	stop_watching(s);
+	if (s->stopping)
+		return;
 	if (s->pid > 0)
 		kill(s->pid, SIGKILL);
 	s->hooks.lost(s->hooks.ctx, why);
