@@ -1,5 +1,6 @@
 #include "daemon/keeper/peer_link.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,10 +187,10 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 		int len = udp_sock_receive(l->fd, l->buf, sizeof(l->buf), &from);
 		if (len == 0)
 			return;
-		if (len < 0)
+		if (len < 0 && len != -EBADMSG)
 			continue;
 		l->counters.received++;
-		enum peer_drop drop = take(l, (size_t)len, &from);
+		enum peer_drop drop = len < 0 ? PEER_DROP_TRUNCATED : take(l, (size_t)len, &from);
 		if (drop != PEER_OK)
 			note_drop(l, drop, &from);
 	}
