@@ -15,6 +15,8 @@
 #define STOP_SESSIONS_ID   UINT32_MAX
 #define STOP_SESSIONS_WAIT 0.05
 
+#define TAKE_DRAIN_BUDGET 4096
+
 static void answer(struct election_pending *p, bool ok, const char *code, const char *text)
 {
 	struct election_pending waiting = *p;
@@ -83,9 +85,13 @@ static lb_duration on_interval(void *ctx)
 	return lb_time_min(e->fsm.params.interval, e->fsm.active_adver_interval);
 }
 
-static void on_take(void *ctx)
+/* A third node may have followed the release first: its adverts are read before this node's mind is made up. */
+static void on_take(void *ctx, size_t node)
 {
-	election_event(ctx, VRRP_EVENT_TAKE);
+	struct election *e = ctx;
+
+	election_advert_drain(e, TAKE_DRAIN_BUDGET);
+	election_step(e, &(struct vrrp_event){.kind = VRRP_EVENT_TAKE, .source = e->conf->nodes[node].address});
 }
 
 static void make_hooks(struct handover_hooks *hooks, struct election *e)

@@ -176,7 +176,7 @@ static void on_released(struct handover *h, size_t node, uint64_t id)
 			   lb_duration_ms(promise_age(h)), lb_duration_ms(limit));
 		return;
 	}
-	h->hooks.take(h->hooks.ctx);
+	h->hooks.take(h->hooks.ctx, node);
 }
 
 void handover_on_stall(struct handover *h, lb_duration stall)

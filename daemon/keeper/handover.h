@@ -50,9 +50,9 @@ struct handover_hooks {
 	void (*end_sessions)(void *ctx, uint32_t id);
 	/* The shortest advert interval that this node or the owner may go by. */
 	lb_duration (*interval)(void *ctx);
-	/* Leave / take the VIP now. */
+	/* Leave the VIP now / take it now from that node, unless a third one has it. */
 	void (*yield)(void *ctx);
-	void (*take)(void *ctx);
+	void (*take)(void *ctx, size_t node);
 	void *ctx;
 };
 

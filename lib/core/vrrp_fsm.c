@@ -31,6 +31,12 @@ static bool foreign_resign(const struct vrrp_fsm *fsm, const struct vrrp_event *
 	       !lb_addr_equal(&event->source, &fsm->active);
 }
 
+/* Somebody else than the former owner, who releases to us, is Active meanwhile. */
+static bool another_leads(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return fsm->active.family != 0 && !lb_addr_equal(&event->source, &fsm->active);
+}
+
 static bool acceptable(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	return !fsm->params.preempt || event->priority >= fsm->params.priority;
@@ -54,6 +60,17 @@ static bool advert_due(const struct vrrp_fsm *fsm, const struct vrrp_event *even
 static bool active_down(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	return event->now >= fsm->active_down_timer;
+}
+
+/* Later than a timer of a machine that is not overloaded fires, and less than Skew_Time keeps two nodes apart. */
+static lb_duration tolerance(const struct vrrp_fsm *fsm)
+{
+	return lb_time_max(fsm->active_adver_interval / 50, LB_MSEC(1));
+}
+
+static bool down_noticed_late(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return active_down(fsm, event) && !fsm->postponed && event->now - fsm->active_down_timer > tolerance(fsm);
 }
 
 static bool down_after_resign(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
@@ -117,6 +134,7 @@ static void arm_active_down(struct vrrp_fsm *fsm, lb_time at)
 {
 	fsm->active_down_timer = lb_time_max(at, earliest_take(fsm));
 	fsm->active_resigned = false;
+	fsm->postponed = false;
 }
 
 /* From nothing: an Active_Down_Interval as the RFC wants, and the configured delay on top of it. */
@@ -144,6 +162,15 @@ static void follow(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 	if (fsm->params.version != 2 && event->interval > 0)
 		fsm->active_adver_interval = event->interval;
 	arm_active_down(fsm, event->received_at + down_interval(fsm));
+}
+
+/* By whole intervals: Skew_Time is less, so that a node that was in time is past, and late ones stay apart. */
+static void postpone(struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	lb_duration late = event->now - fsm->active_down_timer, step = fsm->active_adver_interval;
+
+	fsm->active_down_timer += (late / step + 1) * step;
+	fsm->postponed = true;
 }
 
 static void await_successor(struct vrrp_fsm *fsm, const struct vrrp_event *event)
@@ -252,6 +279,9 @@ static const struct transition table[] = {
 
 	/* 6.4.2: If a Shutdown event is received: cancel the Active_Down_Timer, transition to the Initialize state. */
 	ROW(BACKUP, SHUTDOWN,      NULL,               changed, NULL, INIT, SHUTDOWN),
+	/* Another node may have taken over in the moment in which this one should have looked; its advert is on the
+	 * way. Once only: a node that is always late would never take. */
+	ROW(BACKUP, TIMER,         down_noticed_late,  nothing, postpone, BACKUP, NONE),
 	/* 6.4.2: If the Active_Down_Timer fires: send an ADVERTISEMENT, ... set the Adver_Timer to
 	 * Advertisement_Interval, transition to the Active state. The three differ in why it fired. */
 	ROW(BACKUP, TIMER,         down_after_resign,  take, lead, ACTIVE, PEER_RESIGNED),
@@ -275,6 +305,8 @@ static const struct transition table[] = {
 	ROW(BACKUP, FAULT,         for_standby,        changed, NULL, FAULT, STANDBY),
 	ROW(BACKUP, FAULT,         for_lost_vip,       changed, NULL, FAULT, VIP_LOST),
 	ROW(BACKUP, FAULT,         NULL,               changed, NULL, FAULT, CANNOT_SERVE),
+	/* A third node was faster than the release. */
+	ROW(BACKUP, TAKE,          another_leads,      nothing, NULL, BACKUP, NONE),
 	/* The owner has released to us, so there is nobody to wait for. */
 	ROW(BACKUP, TAKE,          NULL,               take, lead, ACTIVE, HANDOVER),
 	/* Having stood still, this node has not listened: silence proves nothing until it has for a whole interval. */

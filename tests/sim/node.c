@@ -190,7 +190,8 @@ static void handle_peer(struct sim *sim, struct sim_node *node, size_t from, con
 		if (!matches(sim, &node->promised, msg, from))
 			break;
 		node->promised.id = 0;
-		feed_kind(sim, node, VRRP_EVENT_TAKE, VRRP_REASON_NONE);
+		feed(sim, node,
+		     &(struct vrrp_event){.kind = VRRP_EVENT_TAKE, .now = sim->now, .source = sim_address(from)});
 		break;
 	case PEER_REQUEST_VIP:
 		if (node->fsm.state == VRRP_ACTIVE && msg->can_serve)
@@ -353,9 +354,14 @@ void sim_node_thaw(struct sim *sim, struct sim_node *node)
 		node->promised.id = 0;
 		feed_kind(sim, node, VRRP_EVENT_STALL, VRRP_REASON_NONE);
 	}
+	/* The socket of the adverts is read before that of the peer link. */
+	for (const struct sim_packet *p = packet; p; p = p->next)
+		if (p->advert)
+			sim_node_receive(sim, node, p);
 	while (packet) {
 		struct sim_packet *next = packet->next;
-		sim_node_receive(sim, node, packet);
+		if (!packet->advert)
+			sim_node_receive(sim, node, packet);
 		free(packet);
 		packet = next;
 	}

@@ -80,9 +80,10 @@ static void yield(void *ctx)
 	seen.yields++;
 }
 
-static void take(void *ctx)
+static void take(void *ctx, size_t node)
 {
 	(void)ctx;
+	ck_assert_uint_eq(node, 1);
 	seen.takes++;
 }
 

@@ -265,6 +265,24 @@ START_TEST(yielding_node_waits_a_whole_interval)
 }
 END_TEST
 
+/* The owner releases to this node, but a third one has followed the resignation first: two must not lead. */
+START_TEST(a_release_is_not_taken_from_a_third_node)
+{
+	struct vrrp_event take = {.kind = VRRP_EVENT_TAKE, .source = lower};
+
+	become_backup();
+	hear(250, &lower);
+	hear(0, &lower);
+	hear(230, &higher);
+	ck_assert_str_eq(feed(take), "");
+	is(VRRP_BACKUP, VRRP_REASON_STARTUP);
+	/* From the one that leads, with or without its resignation, it is. */
+	hear(250, &lower);
+	ck_assert_str_eq(feed(take), "advert take announce changed");
+	is(VRRP_ACTIVE, VRRP_REASON_HANDOVER);
+}
+END_TEST
+
 START_TEST(words_are_those_of_the_contract)
 {
 	ck_assert_str_eq(vrrp_state_name(VRRP_INIT), "init");
@@ -306,6 +324,7 @@ int main(void)
 	tcase_add_test(stories, fault_is_silent_until_clear);
 	tcase_add_test(stories, fault_tells_its_reason);
 	tcase_add_test(stories, yielding_node_waits_a_whole_interval);
+	tcase_add_test(stories, a_release_is_not_taken_from_a_third_node);
 	suite_add_tcase(suite, table);
 	suite_add_tcase(suite, stories);
 	return run(suite);

@@ -138,6 +138,34 @@ START_TEST(stalled_backup_listens_anew)
 }
 END_TEST
 
+/* Somebody who was in time may have taken over just now: a late node looks again when that one has been heard. */
+START_TEST(late_backup_lets_those_in_time_go_first)
+{
+	become_backup();
+	hear(250, &lower);
+	lb_time due = vrrp_fsm_deadline(&fsm);
+
+	now = due + LB_MSEC(30);
+	ck_assert_str_eq(happen(VRRP_EVENT_TIMER), "");
+	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), due + A);
+	/* Once: late again, it takes. */
+	now = due + A + LB_MSEC(30);
+	ck_assert_str_eq(happen(VRRP_EVENT_TIMER), "advert take announce changed");
+
+	/* By as many intervals as it was late, and not at all for what any machine is late. */
+	begin(&usual);
+	become_backup();
+	hear(250, &lower);
+	due = vrrp_fsm_deadline(&fsm);
+	now = due + A + LB_MSEC(30);
+	ck_assert_str_eq(happen(VRRP_EVENT_TIMER), "");
+	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), due + 2 * A);
+	hear(250, &lower);
+	now = vrrp_fsm_deadline(&fsm) + A / 50;
+	ck_assert_str_eq(happen(VRRP_EVENT_TIMER), "advert take announce changed");
+}
+END_TEST
+
 START_TEST(adverts_keep_their_pace)
 {
 	become_active();
@@ -222,6 +250,7 @@ int main(void)
 	tcase_add_test(running, timers_run_from_the_kernels_time);
 	tcase_add_test(running, adverts_from_before_the_state_are_ignored);
 	tcase_add_test(running, stalled_backup_listens_anew);
+	tcase_add_test(running, late_backup_lets_those_in_time_go_first);
 	tcase_add_test(running, adverts_keep_their_pace);
 	tcase_add_test(running, stalled_owner_leaves_without_a_word);
 	tcase_add_test(running, reload_shortens_running_timers_only);

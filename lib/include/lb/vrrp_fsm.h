@@ -49,8 +49,12 @@ enum vrrp_event_kind {
 	VRRP_EVENT_FAULT,  /* this node cannot serve; reason says why (cannot-serve, standby, vip-lost) */
 	VRRP_EVENT_CLEAR,  /* it can serve again */
 	VRRP_EVENT_YIELD,  /* planned: release now, a peer is ready to take; stay Backup. Ignored unless Active */
-	VRRP_EVENT_TAKE,   /* planned: the owner released to us; become Active at once. Ignored unless Backup */
-	VRRP_EVENT_STALL,  /* the loop stood still for longer than an owner may (judged by the adapter) */
+	/*
+	 * Planned: the owner (source) released to us; become Active at once. Ignored unless Backup, and when another
+	 * node than source was heard as Active last: feed what has arrived before it.
+	 */
+	VRRP_EVENT_TAKE,
+	VRRP_EVENT_STALL, /* the loop stood still for longer than an owner may (judged by the adapter) */
 	VRRP_EVENT_COUNT_,
 };
 
@@ -58,7 +62,8 @@ struct vrrp_event {
 	enum vrrp_event_kind kind;
 	lb_time now;
 	enum vrrp_reason reason; /* FAULT */
-	/* ADVERT; received_at is the kernel's receive time on the same clock as now, <= now. */
+	/* ADVERT, of which TAKE has the source only; received_at is the kernel's receive time on the same clock as now,
+	 * <= now. */
 	uint8_t priority;
 	lb_duration interval;
 	struct lb_addr source;
@@ -110,6 +115,7 @@ struct vrrp_fsm {
 	lb_time last_advert;  /* receive time of the last accepted advert; 0 none */
 	lb_time listen_until; /* Backup: active_down_timer fires Skew_Time after this at the earliest */
 	bool active_resigned; /* Backup: active_down_timer was armed by a priority 0 advert */
+	bool postponed; /* Backup: active_down_timer was noticed late and moved on */
 };
 
 void vrrp_fsm_init(struct vrrp_fsm *fsm, const struct vrrp_params *params);
