@@ -13,7 +13,7 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 # Uses every processor unless the caller said how many.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: test-programs lab docs lint-layers
+.PHONY: test-programs lab docs lint-layers scenario-table
 
 test-programs: $(TEST_PROGRAMS)
 
@@ -35,6 +35,10 @@ lint-layers: $(PROGRAMS)
 	@$(RUN_TESTS) layers
 lab scenario: $(PROGRAMS) $(PROBES) $(SHIMS)
 	@$(RUN_TESTS) $@
+
+# Every fault once, and what was measured as a table in tests/scenario/README.md.
+scenario-table: $(PROGRAMS) $(PROBES) $(SHIMS)
+	@tests/tools/scenario-table --build $(B)
 
 # The product on the reference cluster inside this machine; needs no root beyond installing packages.
 demo: deps
