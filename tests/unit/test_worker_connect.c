@@ -170,11 +170,38 @@ START_TEST(a_second_server_is_tried_beside_a_silent_one)
 }
 END_TEST
 
-/*
- * Ten tokens, one more for each ten connections: a silent server cannot double the load of the others. Those without a
- * token change to the server that answered the first ones; nobody waits for the connect timeout.
- */
+/* Ten tokens, one more for each ten connections: silent servers cannot double the load. Who has no token waits. */
 START_TEST(second_attempts_have_a_budget)
+{
+	enum { CLIENTS = 30, BUDGET = 10 + CLIENTS / 10 };
+	uint16_t port[2];
+	int filler[2][4], hole[2], client[CLIENTS];
+
+	rig.service.hedge = true;
+	rig.service.hedge_after = LB_MSEC(20);
+	rig.service.connect_timeout = LB_MSEC(200);
+	for (int i = 0; i < 2; i++) {
+		hole[i] = silent_port(&port[i], filler[i]);
+		rig_add_server(&rig, port[i]);
+	}
+	rig_publish(&rig);
+	for (int i = 0; i < CLIENTS; i++)
+		client[i] = rig_client(&rig);
+	rig_wait_counter(&rig, &rig.block->slot[0].sessions_total, CLIENTS);
+	rig_wait_counter(&rig, &rig.block->slot[0].sessions, 0);
+	uint64_t hedged = counter_get(&rig_slot(&rig, 0)->hedged) + counter_get(&rig_slot(&rig, 1)->hedged);
+	ck_assert_uint_ge(hedged, 10);
+	ck_assert_uint_le(hedged, BUDGET);
+	ck_assert_uint_ge(counter_get(&rig.block->slot[0].hedge_denied), CLIENTS - BUDGET);
+	for (int i = 0; i < CLIENTS; i++)
+		close(client[i]);
+	for (int i = 0; i < 2; i++)
+		close_all(hole[i], filler[i]);
+}
+END_TEST
+
+/* Those who wait change to the server that answered the first ones, which costs no budget and no connect timeout. */
+START_TEST(one_that_waits_changes_to_the_server_that_answers)
 {
 	enum { CLIENTS = 30 };
 	uint16_t silent, port;
@@ -198,7 +225,6 @@ START_TEST(second_attempts_have_a_budget)
 	uint64_t won = counter_get(&rig.block->slot[0].hedge_won);
 	ck_assert_uint_ge(won, 1);
 	ck_assert_uint_le(won, 10 + CLIENTS / 10);
-	ck_assert_uint_ge(counter_get(&rig.block->slot[0].hedge_denied), 1);
 	close(web);
 	close_all(hole, filler);
 }
@@ -410,6 +436,7 @@ int main(void)
 	tcase_add_test(tc, without_a_usable_server_the_client_is_reset);
 	tcase_add_test(tc, a_second_server_is_tried_beside_a_silent_one);
 	tcase_add_test(tc, second_attempts_have_a_budget);
+	tcase_add_test(tc, one_that_waits_changes_to_the_server_that_answers);
 	tcase_add_test(tc, a_server_that_was_silent_is_not_the_first_choice);
 	tcase_add_test(tc, a_silent_server_is_given_up_after_the_connect_timeout);
 	tcase_add_test(tc, the_server_sees_the_vip_as_its_client);
