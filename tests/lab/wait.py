@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from typing import Callable, TypeVar
@@ -9,6 +10,8 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 STEP = 0.01
+# Instrumented programs get that much more time.
+SLOWER = float(os.environ.get("LBD_SLOW", "1"))
 
 
 class NotYet(AssertionError):
@@ -17,6 +20,7 @@ class NotYet(AssertionError):
 
 def eventually(condition: Callable[[], T], within: float = 5.0, what: str = "") -> T:
     """Returns the first truthy value of `condition`; an OSError or AssertionError from it counts as not yet."""
+    within *= SLOWER
     deadline = time.monotonic() + within
     while True:
         try:
