@@ -93,6 +93,7 @@ static void end_sessions(struct election *e)
 static void release_vip(struct election *e)
 {
 	e->holding = e->deferring = false;
+	e->released_at = clock_now();
 	announce_stop(e->announce);
 	vip_release(e->vips);
 	fence_end(e->fence);
@@ -119,8 +120,7 @@ static void announce_taken(struct election *e)
 {
 	e->deferring = false;
 	announce_start(e->announce);
-	if (e->fsm.last_advert != 0)
-		e->last_gap = clock_now() - e->fsm.last_advert;
+	election_view_on_taken(e);
 }
 
 static void act(struct election *e, enum vrrp_action action)
@@ -173,6 +173,8 @@ void election_step(struct election *e, struct vrrp_event *event)
 	struct vrrp_actions actions;
 
 	event->now = clock_now();
+	if (before == VRRP_ACTIVE && event->kind == VRRP_EVENT_TIMER)
+		e->sent_jitter_max = lb_time_max(e->sent_jitter_max, event->now - e->fsm.adver_timer);
 	if (before != VRRP_ACTIVE) {
 		/* Becoming Active begins with an advert; nothing was missed before it. */
 		note_tried(e);

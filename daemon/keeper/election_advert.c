@@ -162,6 +162,16 @@ static void note_losing(struct election *e, const struct vrrp_advert *advert, lb
 	election_peers_losing(e);
 }
 
+/* Two adverts of the same Active, which has not been away in between. */
+static void note_jitter(struct election *e, const struct vrrp_advert *advert, lb_time at)
+{
+	lb_duration late = at - e->fsm.last_advert - advert->interval;
+
+	if (e->fsm.state == VRRP_BACKUP && advert->priority > 0 && lb_addr_equal(&advert->source, &e->fsm.active) &&
+	    e->fsm.last_advert >= e->fsm.since)
+		e->heard_jitter_max = lb_time_max(e->heard_jitter_max, late);
+}
+
 static enum vrrp_drop judge_sender(struct election *e, const struct vrrp_accepted *in, int node)
 {
 	if (e->conf->election.auth != LB_AUTH_HMAC)
@@ -196,6 +206,7 @@ static void handle(struct election *e, const struct vrrp_received *received)
 		note_drop(e, drop, &in.advert.source);
 		return;
 	}
+	note_jitter(e, &in.advert, received->at);
 	if (node >= 0)
 		e->nodes[node].advert_at = received->at;
 	compare_lists(e, &in.advert);

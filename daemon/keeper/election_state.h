@@ -101,7 +101,8 @@ struct election {
 
 	struct election_counters counters;
 	struct ratelimit drop_log[VRRP_DROP_COUNT_], send_log, list_log, foreign_log, claim_limit;
-	lb_duration last_gap, stall_max;
+	lb_duration last_gap, stall_max, sent_jitter_max, heard_jitter_max;
+	lb_time released_at;	 /* when this node last let the VIP go; 0 never */
 	lb_time ownerless_since; /* no node is known to own the VIP; 0 = one is */
 	lb_time foreign_until;
 
@@ -163,6 +164,8 @@ void election_plan_init(struct election *e);
 
 /* election_view.c */
 void election_view_on_role(struct election *e);
+/* The VIP was taken and announced. */
+void election_view_on_taken(struct election *e);
 void election_view_record(struct election *e, const char *kind, const char *subject, const char *from, const char *to,
 			  const char *reason, lb_duration duration);
 

@@ -32,11 +32,21 @@ void election_view_on_role(struct election *e)
 {
 	const char *from = vrrp_state_name(e->fsm.previous), *to = vrrp_state_name(e->fsm.state);
 	lb_duration took = clock_now() - e->fsm.since;
+	/* What people ask of a takeover is for how long the VIP was nobody's. */
+	bool taken = e->fsm.state == VRRP_ACTIVE && e->last_gap > 0;
 
 	e->since = clock_wall();
 	e->counters.transitions[e->fsm.reason]++;
-	lb_notice("role %s -> %s reason=%s took=%.2fms", from, to, reason_text(e), lb_duration_ms(took));
-	election_view_record(e, "vip", "vip", from, to, reason_text(e), took);
+	lb_notice("role %s -> %s reason=%s took=%.2fms gap=%.2fms", from, to, reason_text(e), lb_duration_ms(took),
+		  taken ? lb_duration_ms(e->last_gap) : 0.);
+	election_view_record(e, "vip", "vip", from, to, reason_text(e), taken ? e->last_gap : took);
+}
+
+void election_view_on_taken(struct election *e)
+{
+	lb_time owned = lb_time_max(e->fsm.last_advert, e->released_at);
+
+	e->last_gap = owned != 0 ? clock_now() - owned : 0;
 }
 
 static void view_node(struct election *e, size_t i, struct lb_snapshot_node *out)
@@ -90,6 +100,8 @@ static void view_counters(const struct election *e, struct lb_snapshot_keeper *o
 	out->announces_sent = announce_sent(e->announce);
 	out->last_gap = e->last_gap;
 	out->loop_stall_max = e->stall_max;
+	out->sent_jitter_max = e->sent_jitter_max;
+	out->heard_jitter_max = e->heard_jitter_max;
 }
 
 void election_snapshot(struct election *e, struct lb_snapshot_keeper *out)

@@ -93,7 +93,9 @@ enum status_verdict status_judge(const json_t *status, struct lb_text *problems)
 
 	verdict = worse(verdict, judge_services(status, problems));
 	if (format_bool(status, "foreign_owner", false)) {
-		lb_text_add(problems, "somebody else answers for the VIP\n");
+		const char *mac = format_string(status, "foreign_mac");
+
+		lb_text_addf(problems, "somebody else answers for the VIP%s%s\n", *mac ? ": " : "", mac);
 		verdict = STATUS_SPLIT;
 	}
 	if (format_bool(status, "standby", false)) {

@@ -176,6 +176,7 @@ static void postpone(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 static void await_successor(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	forget_active(fsm);
+	fsm->last_advert = lb_time_max(fsm->last_advert, event->received_at);
 	arm_active_down(fsm, event->received_at + skew_time(fsm));
 	fsm->active_resigned = true;
 }

@@ -68,6 +68,11 @@ static json_t *endpoint(const struct lb_endpoint *ep)
 	return json_string(lb_endpoint_text(ep, buf));
 }
 
+static json_t *mac(const uint8_t m[6])
+{
+	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
+
 static json_t *vip(const struct lb_snapshot_vip *v)
 {
 	return json_pack("{s:o, s:s, s:b, s:b}", "address", address(&v->address), "interface", v->interface, "present",
@@ -165,6 +170,7 @@ static void add_keeper(json_t *o, const struct lb_snapshot_keeper *k)
 	json_object_set_new(o, "authenticated", json_boolean(k->has_key));
 	json_object_set_new(o, "takeover_gap_ms", k->last_gap > 0 ? ms(k->last_gap) : json_null());
 	json_object_set_new(o, "foreign_owner", json_boolean(k->foreign_owner));
+	json_object_set_new(o, "foreign_mac", k->foreign_owner ? mac(k->foreign_mac) : json_null());
 	json_object_set_new(o, "vips", vips);
 	json_object_set_new(o, "nodes", nodes);
 }

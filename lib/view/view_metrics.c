@@ -59,6 +59,14 @@ static void labelled(struct lb_text *t, const char *name, const char *key, const
 	integer(t, n);
 }
 
+static void labelled_seconds(struct lb_text *t, const char *name, const char *key, const char *value, lb_duration d)
+{
+	lb_text_add(t, name);
+	label(t, key, value, true);
+	lb_text_add(t, "}");
+	seconds(t, d);
+}
+
 static void add_build(struct lb_text *t, const struct lb_snapshot *s)
 {
 	char hash[VIEW_HASH_TEXT];
@@ -106,6 +114,10 @@ static void add_election(struct lb_text *t, const struct lb_snapshot_keeper *k)
 	       k->announces_sent);
 	single_seconds(t, "lbd_takeover_gap_seconds", "Last takeover: last advert heard to first announcement.",
 		       k->last_gap);
+	family(t, "lbd_advert_jitter_seconds_max", "gauge",
+	       "Longest delay of an advert: sent after it was due, received later than its interval.");
+	labelled_seconds(t, "lbd_advert_jitter_seconds_max", "direction", "sent", k->sent_jitter_max);
+	labelled_seconds(t, "lbd_advert_jitter_seconds_max", "direction", "received", k->heard_jitter_max);
 }
 
 static void add_peers(struct lb_text *t, const struct lb_snapshot *s)

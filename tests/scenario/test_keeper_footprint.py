@@ -40,7 +40,7 @@ def test_keeper_allocates_nothing(lab: Lab) -> None:
         node.wait_up()
     eventually(lambda: len(lab.holders()) == 1, 10.0, "one owner of the VIP")
     assert all(counted[node].calls > 100 for node in lab.lbs), "nothing is counted"
-    eventually(lambda: all(peer["state"] == "up" for s in lab.owner().status()["services"] for peer in s["servers"]), 10.0)
+    eventually(lambda: all(up["state"] == "up" for s in lab.owner().status()["services"] for up in s["servers"]), 10.0)
 
     first = adverts(lab)
     eventually(lambda: adverts(lab) > first + 20, 10.0, "announcements of the takeover are over")

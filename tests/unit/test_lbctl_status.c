@@ -137,6 +137,9 @@ START_TEST(split)
 	judged(picture_with("nodes", 1, "hears_us", "false"), STATUS_SPLIT, "k8s-lb-2 does not hear this node\n");
 	judged(picture_with("nodes", 1, "role", "\"active\""), STATUS_SPLIT, "2 nodes own the VIP at once\n");
 	judged(picture_with(NULL, 0, "foreign_owner", "true"), STATUS_SPLIT, "somebody else answers for the VIP\n");
+	json_t *foreign = picture_with(NULL, 0, "foreign_owner", "true");
+	json_object_set_new(foreign, "foreign_mac", json_string("02:00:00:00:00:09"));
+	judged(foreign, STATUS_SPLIT, "somebody else answers for the VIP: 02:00:00:00:00:09\n");
 }
 END_TEST
 

@@ -66,6 +66,8 @@ struct lb_snapshot_keeper {
 	uint64_t proxy_restarts;
 	lb_duration last_gap;		   /* last takeover: last advert heard -> first announce; 0 none */
 	lb_duration loop_stall_max;	   /* keeper's loop */
+	lb_duration sent_jitter_max;	   /* longest that an advert of this node left after it was due */
+	lb_duration heard_jitter_max;	   /* longest that the next advert of the Active was late */
 	enum lb_fence_mode fence_in_force; /* what is really enforced */
 	bool foreign_owner; /* somebody else answers for a VIP while we own it (or nobody of us should) */
 	uint8_t foreign_mac[6];

@@ -1,0 +1,166 @@
+"""Goal: who owns the VIP follows from what nodes can do, then from who owns it, then from preference, and it holds."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from lab import Lab, eventually, holds
+from lab.lb import LoadBalancer
+from trial import DOWN, metric, transitions
+
+NO_SERVERS_HOLD = 3.0
+DIFFERENCES = {
+    "config": ("balance: source", "balance: random"),
+    "vips": ("vips: [10.196.35.30]", "vips: [10.196.35.30, 10.196.35.31]"),
+}
+
+
+def node_of(seen_by: LoadBalancer, node: LoadBalancer) -> dict[str, object]:
+    """What one node tells of another."""
+    return next(entry for entry in seen_by.status()["nodes"] if entry["name"] == node.name)
+
+
+def owner_is(lab: Lab, node: LoadBalancer, during: float) -> None:
+    """Nobody else has the VIP, for that long."""
+    holds(lambda: lab.holders() == [node], during, f"{node} alone has the VIP")
+
+
+def test_failback_after_being_healthy_that_long(lab: Lab) -> None:
+    """The preferred node asks for the VIP two seconds after it came back, not earlier."""
+    text = lab.config(append="election: {failback: 2s}\n")
+    preferred = lab.lbs[0]
+    lab.start(text)
+    eventually(lambda: lab.holders() == [preferred], 10.0, "the preferred node has the VIP")
+    assert preferred.lbctl("standby", "on").code == 0
+    other = lab.other(preferred)
+    eventually(lambda: lab.holders() == [other], 3.0)
+    with lab.arpprobe() as arp:
+        assert preferred.lbctl("standby", "off").code == 0
+        owner_is(lab, other, 1.5)
+        eventually(lambda: lab.holders() == [preferred], 5.0, "failback")
+        eventually(lambda: preferred.status()["reason"] == "handover", 1.0)
+        owner_is(lab, preferred, 1.0)
+    assert arp.both_ms() == 0
+
+
+def test_preference_alone_takes_nothing_back(lab: Lab) -> None:
+    """Without failback the preferred node stays backup once another one owns the VIP."""
+    owner = lab.start()
+    assert owner.lbctl("failover").code == 0
+    eventually(lambda: lab.holders() == [lab.other(owner)], 2.0)
+    owner_is(lab, lab.other(owner), 2.5)
+
+
+def test_standby_survives_a_restart(lab: Lab) -> None:
+    """A node on standby stays out of the election when its daemon is restarted, even with nobody else to serve."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    assert owner.lbctl("standby", "on").code == 0
+    eventually(lambda: lab.holders() == [peer], 3.0)
+    assert owner.sigterm() == 0
+    owner.start(wait=False)
+    eventually(lambda: owner.status()["standby"] and owner.role() == "fault", 5.0)
+    assert peer.sigterm() == 0
+    holds(lambda: not owner.has_address(), 1.5, "no VIP on a standby node")
+    assert owner.lbctl("standby", "off").code == 0
+    eventually(owner.has_address, 5.0)
+
+
+def test_link_that_comes_back_is_listened_to_first(lab: Lab) -> None:
+    """Alone, a node that lost its link takes the VIP only after start-up delay and Active_Down_Interval."""
+    owner = lab.start()
+    assert lab.other(owner).sigterm() == 0
+    with lab.power_off(owner.name, carrier_loss=True):
+        eventually(lambda: owner.role() == "fault" and not owner.has_address(), 2.0)
+    eventually(lambda: owner.role() == "backup", 3.0)
+    holds(lambda: not owner.has_address(), 2 * DOWN, "listening")
+    eventually(owner.has_address, 2.0)
+
+
+def test_flapping_link_of_the_owner_is_damped(lab: Lab) -> None:
+    """Ten times 50 ms without carrier: at most two changes of role on the peer and one owner in the end."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    before = transitions(peer)
+    with lab.arpprobe() as arp:
+        for _ in range(10):
+            with lab.power_off(owner.name, carrier_loss=True):
+                holds(lambda: True, 0.05)
+            holds(lambda: True, 0.05)
+        eventually(lambda: owner.role() == "backup", 5.0)
+        owner_is(lab, peer, 1.0)
+    assert transitions(peer) - before <= 2
+    assert arp.both_ms() == 0
+
+
+def test_none_here_some_there_yields_after_the_hold_time(lab: Lab) -> None:
+    """An owner without servers, while its peer has some, hands over after three seconds; "nowhere" moves nothing."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    servers = [host.name for host in (*lab.masters, *lab.workers)]
+    with lab.partition([owner.name], servers):
+        eventually(lambda: owner.status()["obstacle"] == "no-servers", 15.0, "it notices")
+        owner_is(lab, owner, 0.8 * NO_SERVERS_HOLD)
+        eventually(lambda: lab.holders() == [peer], NO_SERVERS_HOLD, "handed over")
+        assert peer.status()["reason"] == "handover"
+        with lab.partition([peer.name], servers):
+            eventually(lambda: all(s["state"] == "down" for e in peer.status()["services"] for s in e["servers"]), 15.0)
+            owner_is(lab, peer, NO_SERVERS_HOLD + 1.5)
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_differences_are_shown_and_never_acted_on(lab: Lab, difference: str) -> None:
+    """Another configuration or VIP list on the peer: a warning, a metric, exit status 2, and no change of roles."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    before = {node: node.status()["since"] for node in lab.lbs}
+    old, new = DIFFERENCES[difference]
+    peer.write_config(lab.config(replace={old: new}))
+    reloaded = peer.lbctl("reload")
+    assert reloaded.code == 0, reloaded.stderr
+    eventually(lambda: metric(owner, "lbd_config_mismatch") == 1, 3.0)
+    shown = owner.lbctl("status")
+    assert shown.code == 2 and "runs another configuration" in shown.stdout, shown
+    eventually(lambda: "its configuration differs" in owner.logs(200), 3.0)
+    owner_is(lab, owner, 1.0)
+    if difference == "vips":
+        assert owner.lbctl("failover").code == 0
+        eventually(lambda: "lists other VIPs" in owner.logs(200), 3.0)
+        return
+    assert {node: node.status()["since"] for node in lab.lbs} == before
+    assert node_of(owner, peer)["config"] != owner.status()["config"]
+    assert node_of(owner, peer)["version"] == owner.status()["version"]
+
+
+def test_three_nodes(lab3: Lab) -> None:
+    """Two of three die one after the other: each time one of the rest takes over; started again, they stay backup."""
+    first = lab3.start()
+    with lab3.arpprobe() as arp:
+        first.signal_all(signal.SIGKILL)
+        second = eventually(lambda: next((n for n in lab3.lbs if n is not first and n.has_address()), None), 2.0)
+        eventually(lambda: not first.has_address(), 3.0, "the address ends by itself")
+        second.signal_all(signal.SIGKILL)
+        last = next(n for n in lab3.lbs if n not in (first, second))
+        eventually(last.has_address, 2.0)
+        eventually(lambda: not second.has_address(), 3.0)
+        first.start()
+        second.start()
+        eventually(lambda: all(n is last or n.role() == "backup" for n in lab3.lbs), 5.0)
+        owner_is(lab3, last, 1.5)
+    assert arp.both_ms() == 0
+
+
+def test_three_nodes_hand_over_to_the_one_that_is_named(lab3: Lab) -> None:
+    """A planned hand-over among three goes to the node that was asked for, and nobody else takes the VIP on the way."""
+    owner = lab3.start()
+    with lab3.arpprobe() as arp:
+        for target in (lab3.lbs[2], lab3.lbs[1], lab3.lbs[0]):
+            if target is owner:
+                continue
+            eventually(lambda n=target: node_of(lab3.owner(), n)["can_serve"], 3.0)
+            done = lab3.owner().lbctl("failover", "--to", target.name)
+            assert done.code == 0, done.stderr
+            eventually(lambda n=target: lab3.holders() == [n], 1.0)
+    assert arp.both_ms() == 0
