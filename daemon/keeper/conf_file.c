@@ -50,18 +50,21 @@ static void check_secret(const char *path, const char *key, size_t min, struct l
 }
 
 /* The proxy reads the files of a check; what it could not read is said here, with its place. */
-static void check_readable(const char *key, const char *path, struct lb_mark mark, struct lb_conf_errors *errors)
+static void check_files(const char *service, const struct lb_conf_check *check, struct lb_conf_errors *errors)
 {
-	if (path[0] != '\0' && access(path, R_OK) != 0)
-		lb_conf_errors_add(errors, mark, "%s %s: %s", key, path, strerror(errno));
-}
+	const struct {
+		const char *key, *path;
+	} files[] = {
+	    {"ca_file",	check->ca_file    },
+	    {"cert_file",	  check->cert_file  },
+	    {"key_file",	 check->key_file	},
+	    {"bearer_file", check->bearer_file},
+	};
 
-static void check_files(const struct lb_conf_check *check, struct lb_conf_errors *errors)
-{
-	check_readable("ca_file", check->ca_file, check->mark, errors);
-	check_readable("cert_file", check->cert_file, check->mark, errors);
-	check_readable("key_file", check->key_file, check->mark, errors);
-	check_readable("bearer_file", check->bearer_file, check->mark, errors);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].path[0] != '\0' && access(files[i].path, R_OK) != 0)
+			lb_conf_errors_add(errors, check->mark, "check of service %s: %s %s: %s", service, files[i].key,
+					   files[i].path, strerror(errno));
 }
 
 /* Every file that the configuration names. */
@@ -72,10 +75,10 @@ static void check_all_files(const struct lb_conf *conf, struct lb_conf_errors *e
 	for (size_t s = 0; s < conf->service_count; s++) {
 		const struct lb_conf_service *service = &conf->services[s];
 
-		check_files(service->check, errors);
+		check_files(service->name, service->check, errors);
 		for (size_t i = 0; i < service->server_count; i++)
 			if (service->servers[i].check != service->check)
-				check_files(service->servers[i].check, errors);
+				check_files(service->name, service->servers[i].check, errors);
 	}
 }
 
