@@ -192,6 +192,9 @@ static void note_removal(struct vip_table *t, struct vip *v)
 	lb_time now = clock_now();
 	char text[LB_ADDR_TEXT];
 
+	/* Whoever flushes an interface goes on until nothing is left: one removal, however fast the address is back. */
+	if (t->removal_count > 0 && now - t->removals[(t->removal_count - 1) % VIP_REMOVALS_MAX] < VIP_REMOVALS_APART)
+		return;
 	if (ratelimit_ok(&t->log, now))
 		lb_warning("vip %s was removed by somebody else interface=%s; adding it again",
 			   lb_addr_text(&v->address, text), v->link.name);

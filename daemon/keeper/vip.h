@@ -20,6 +20,8 @@
 /* So many removals by others within that time mean that somebody else manages the address (faults.md R12). */
 #define VIP_REMOVALS_MAX    5
 #define VIP_REMOVALS_WINDOW LB_SEC(10)
+/* Removals closer together than this are one. */
+#define VIP_REMOVALS_APART LB_MSEC(20)
 /* After that this node stays away from it for so long. */
 #define VIP_LOST_HOLD LB_SEC(30)
 
