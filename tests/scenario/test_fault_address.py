@@ -146,7 +146,8 @@ def test_f21_interface_of_a_lone_owner_recreated(lab: Lab, measured: Measured) -
         plugged = Trial.now()
         eventually(owner.has_address, 5.0)
         back = address.events[-1].at if address.events else Trial.now()
-    measured("F21 lone owner's interface recreated: VIP back after", (back - plugged) * 1000, "ms", at_most=(RECOVER_HOLD + STARTUP + DOWN + 0.1) * 1000)
+    allowed = (RECOVER_HOLD + STARTUP + DOWN + 0.1) * 1000
+    measured("F21 lone owner's interface recreated: VIP back after", (back - plugged) * 1000, "ms", at_most=allowed)
     eventually(lambda: lab.client.get(VIP, 80, timeout=0.5).status == 200, 2.0)
 
 
@@ -187,9 +188,13 @@ def test_f23_primary_address_set_anew(lab: Lab, measured: Measured) -> None:
 
 
 def test_f24_network_manager_restarts(lab: Lab, measured: Measured) -> None:
-    """Every address of the interface is flushed and the configured ones are set again, as a manager does at its start."""
+    """Every address of the interface is removed and the configured one set again, as a manager does at its start.
+
+    What it did not set itself it removes six times, as fast as it can: that is one removal, not a quarrel.
+    """
     owner = lab.start()
-    lines = f"address flush dev {topology.INTERFACE} scope global\n"
+    lines = f"address del {owner.address}/24 dev {topology.INTERFACE}\n"
+    lines += f"address change {VIP}/32 dev {topology.INTERFACE}\naddress del {VIP}/32 dev {topology.INTERFACE}\n" * 6
     lines += f"address add {owner.address}/24 brd + dev {topology.INTERFACE}\n"
     with AddressRecorder(owner) as address, Trial(lab) as trial:
         hit = trial.now()

@@ -161,8 +161,9 @@ def test_f56_replayed_messages(lab: Lab, measured: Measured) -> None:
     """Adverts and peer messages of the owner sent again later: dropped, and they do not hide that it died."""
     owner = lab.start()
     peer = lab.other(owner)
-    adverts = [frame[14:] for frame in capture.frames(peer, forge.VRRP_PROTOCOL, 10) if frame[26:30] != bytes(map(int, peer.address.split(".")))]
-    messages = [frame[14:] for frame in capture.frames(peer, UDP, 10) if frame[26:30] != bytes(map(int, peer.address.split(".")))]
+    source = bytes(map(int, owner.address.split(".")))
+    adverts = [frame[14:] for frame in capture.frames(peer, forge.VRRP_PROTOCOL, 10) if frame[26:30] == source]
+    messages = [frame[14:] for frame in capture.frames(peer, UDP, 10) if frame[26:30] == source]
     # The sums of UDP were left to a device that is not there; without one, none is checked.
     messages = [data[:26] + b"\0\0" + data[28:] for data in messages]
     assert adverts and messages
