@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from lab import Lab, eventually
+import pytest
+
+from lab import Lab, eventually, sanitizer
 from lab.node_faults import preload
 
 ADVERTS = 50
@@ -31,6 +33,7 @@ def adverts(lab: Lab) -> int:
     return int(next(line.split()[1] for line in lines if line.startswith("lbd_adverts_sent_total")))
 
 
+@pytest.mark.skipif(sanitizer.active(), reason="a sanitizer brings a malloc of its own")
 def test_keeper_allocates_nothing(lab: Lab) -> None:
     """50 signed adverts, with the peer link both ways, health reports and audits between them: no call of malloc."""
     counted = {node: Allocations(lab.directory, node.name) for node in lab.lbs}
