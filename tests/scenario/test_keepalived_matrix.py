@@ -1,0 +1,183 @@
+"""Goal: lbd and Debian's Keepalived share a VIP in every way that both can elect, whatever happens to either.
+
+Each cell is one cluster and one story: lbd is the owner and Keepalived the backup, then the reverse. At most one of them
+answers for the VIP, except while Keepalived stands still or was killed: it leaves the VIP in its kernel then, and lbd cannot
+take it from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Callable, Iterator
+
+import pytest
+
+from lab import VIP, Lab, capture, eventually, holds
+from lab.keepalived import Cell, Keepalived
+from lab.lb import LoadBalancer
+from lab.probes import ArpProbe
+from lab.recorder import FrameRecorder
+from trial import FULL
+
+SECOND_VIP = "10.196.35.31"
+VIPS = (VIP, SECOND_VIP)
+SWAPPED = (SECOND_VIP, VIP)
+LOW, LBD, HIGH = 100, 150, 200
+STOPPED = 5.0
+
+# Version 2 counts in seconds, so only the cell of the kubeadm guides is always run; LBD_FULL=1 adds the others.
+always = [Cell(3, True, vips=VIPS), Cell(3, False, vips=VIPS), Cell(2, True, "k8s-lab", vips=VIPS)]
+when_full = [Cell(2, False, "k8s-lab", vips=VIPS), Cell(2, True, vips=VIPS), Cell(2, False, vips=VIPS)]
+
+
+def name_of(cell: Cell) -> str:
+    """For example v2-multicast-password."""
+    return f"v{cell.version}-{'multicast' if cell.multicast else 'unicast'}-{'password' if cell.password else 'none'}"
+
+
+def shared_ms(arp: ArpProbe, since: float, until: float) -> float:
+    """For how long more than one station answered in that time."""
+    changes = [*arp.changes(), (until, ())]
+    spans = ((max(a, since), min(b, until), who) for (a, who), (b, _) in zip(changes, changes[1:]))
+    return sum(max(end - begin, 0) * 1000 for begin, end, who in spans if len(who) > 1)
+
+
+class Story:
+    """lbd on the first node, Keepalived on the second, and what they are watched with."""
+
+    def __init__(self, lab: Lab, cell: Cell) -> None:
+        self.lab, self.cell = lab, cell
+        self.lbd, self.other = lab.lbs
+        self.keepalived = Keepalived(self.other, self.lbd, cell)
+        self.arp = lab.arpprobe()
+
+    def text(self, vips: tuple[str, ...] = ()) -> str:
+        """lbd.yaml with the cell's election."""
+        lines = [(f"{n.name}: {n.address}\n", f"{n.name}: {{address: {n.address}, priority: {p}}}\n") for n, p in zip(self.lab.lbs, (LBD, LOW))]
+        replace = {**dict(lines), f"vips: [{VIP}]": f"vips: [{', '.join(vips or self.cell.vips)}]"}
+        return self.lab.config(self.cell.election(self.lab.directory / "vrrp.password"), replace)
+
+    def owned_by(self, node: LoadBalancer, within: float) -> None:
+        """Waits until this node alone answers, and has every VIP."""
+        eventually(lambda: self.arp.owners() == (node.name,), within, f"{node} owns the VIP")
+        eventually(lambda: all(node.has_address(vip) for vip in self.cell.vips), 1.0, f"{node} has every VIP")
+
+    @contextlib.contextmanager
+    def one_owner(self) -> Iterator[None]:
+        """In the block nobody shares the VIP."""
+        began = time.monotonic()
+        yield
+        shared = shared_ms(self.arp, began, time.monotonic())
+        assert shared == 0, f"two owners for {shared} ms: {self.arp.changes()}"
+
+    def stays(self, node: LoadBalancer, action: Callable[[], object]) -> None:
+        """The VIP does not leave the node for longer than a peer would wait after the action."""
+        action()
+        holds(lambda: self.arp.owners() == (node.name,), self.cell.down, f"{node} keeps the VIP")
+
+    # The story
+
+    def lbd_owns(self) -> None:
+        """Keepalived resigns, and comes back with a lower priority."""
+        with self.one_owner():
+            self.keepalived.stop()
+            self.owned_by(self.lbd, self.cell.down)
+            self.stays(self.lbd, lambda: self.keepalived.start(LOW))
+
+    def cold_start(self) -> None:
+        """Both at the same time."""
+        self.lbd.start(self.text(), wait=False)
+        self.keepalived.start(LOW)
+        self.lbd.wait_up()
+        self.arp.start()
+        with self.one_owner():
+            eventually(lambda: len(self.arp.owners()) == 1, 3 * self.cell.down, "an owner")
+            holds(lambda: len(self.arp.owners()) == 1, self.cell.down, "one owner")
+        assert len(self.lab.holders()) == 1
+        assert self.lbd.role() == ("active" if self.lbd.has_address() else "backup")
+
+    def lbd_fails_as_owner(self) -> None:
+        """It stops, is killed and stands still: Keepalived takes over each time, and nobody shares the VIP."""
+        self.lbd_owns()
+        with self.one_owner():
+            assert self.lbd.sigterm() == 0
+            self.owned_by(self.other, self.cell.down)
+            self.stays(self.other, lambda: self.lbd.start(self.text()))
+        self.lbd_owns()
+        with self.one_owner():
+            self.lbd.sigkill()
+            self.owned_by(self.other, self.cell.down + 1.0)
+            self.lbd.kill_all()
+            self.stays(self.other, lambda: self.lbd.start(self.text()))
+        self.lbd_owns()
+        with self.one_owner():
+            self.lbd.sigstop()
+            self.owned_by(self.other, self.cell.down + 1.0)
+            holds(lambda: self.arp.owners() == (self.other.name,), max(STOPPED - self.cell.down, 0.5))
+            self.stays(self.other, self.lbd.sigcont)
+        self.lbd_owns()
+
+    def both_reload(self, owner: LoadBalancer, priority: int) -> None:
+        """Each reads its file again, first with the VIPs in another order, then in the former: nothing moves."""
+        with self.one_owner():
+            for vips in (SWAPPED, VIPS):
+                self.keepalived.reload(priority, vips)
+                self.lbd.write_config(self.text(vips))
+                loaded = self.lbd.lbctl("reload")
+                assert loaded.code == 0, loaded
+            self.stays(owner, lambda: None)
+
+    def keepalived_fails_as_owner(self) -> None:
+        """It comes with a higher priority, resigns, is killed, and stands still."""
+        with self.one_owner():
+            self.keepalived.stop()
+            self.keepalived.start(HIGH, SWAPPED)
+            self.owned_by(self.other, 2 * self.cell.down)
+        self.both_reload(self.other, HIGH)
+        self.keepalived.kill()
+        eventually(lambda: self.lbd.role() == "active", self.cell.down + 1.0, "lbd takes over from a killed Keepalived")
+        self.keepalived.start(HIGH)
+        self.owned_by(self.other, 3 * self.cell.down)
+        self.keepalived.pause()
+        eventually(lambda: self.lbd.role() == "active", self.cell.down + 1.0, "lbd takes over from a stopped Keepalived")
+        holds(lambda: self.lbd.role() == "active", max(STOPPED - self.cell.down, 1.0))
+        self.keepalived.resume()
+        eventually(lambda: len(self.arp.owners()) == 1, 2 * self.cell.down, "one owner after SIGCONT")
+        self.owned_by(self.other, 3 * self.cell.down)
+        with self.one_owner():
+            holds(lambda: self.arp.owners() == (self.other.name,), self.cell.down)
+
+
+def test_other_vips_are_told(lab: Lab) -> None:
+    """What the stories look for in Keepalived's log is there when the lists of VIPs differ."""
+    story = Story(lab, always[0])
+    story.lbd.start(story.text((VIP,)))
+    eventually(lambda: story.lbd.role() == "active", 5.0)
+    story.keepalived.start(LOW)
+    eventually(story.keepalived.dropped, 5.0, "a line about a dropped advert")
+
+
+def assert_good_adverts(lab: Lab, node: LoadBalancer, frames: FrameRecorder) -> None:
+    """tcpdump reads every advert of the node without complaint, and each lists the VIPs."""
+    adverts = [f.data for f in frames.frames if f.sent and f.host == node.name and f.data[23] == 112 and f.data[12:14] == b"\x08\x00"]
+    assert len(adverts) > 20
+    text = capture.tcpdump(adverts, lab.directory / "interop.pcap", "-vvn")
+    assert text.count("VRRP") >= len(adverts) and "bad vrrp cksum" not in text and "bad cksum" not in text
+    assert "[|" not in text and "invalid" not in text, text
+    assert all(f"{first},{second}" in text for first, second in (VIPS,)), text[:2000]
+
+
+@pytest.mark.parametrize("cell", [*always, *(when_full if FULL else [])], ids=name_of)
+def test_cell(lab: Lab, cell: Cell) -> None:
+    """The story, then what Keepalived and tcpdump say of all of lbd's adverts."""
+    story = Story(lab, cell)
+    with FrameRecorder(lab.lbs) as frames:
+        story.cold_start()
+        story.lbd_fails_as_owner()
+        story.both_reload(story.lbd, LOW)
+        story.keepalived_fails_as_owner()
+        story.lbd_owns()
+    story.arp.stop()
+    assert_good_adverts(lab, story.lbd, frames)
+    assert story.keepalived.dropped() == []
