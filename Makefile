@@ -46,7 +46,8 @@ WORKER_OBJ := $(call objects,$(call sources,daemon/proxy/worker daemon/proxy/sha
 CONTROL_OBJ := $(call objects,$(call sources,daemon/proxy/control daemon/proxy/share))
 LBCTL_OBJ := $(call objects,$(call sources,daemon/lbctl))
 
-KEEPER_LIBS := -lev -lmnl -lnftnl -lyaml -lcrypto -lcap-ng -lseccomp -lsystemd
+# The keeper locks all of its memory and needs SHA-256 alone of libcrypto, which is 4.7 MB as a shared library.
+KEEPER_LIBS := -lev -lmnl -lnftnl -lyaml -l:libcrypto.a -lcap-ng -lseccomp -lsystemd
 PROXY_LIBS := -lev -lyaml -lssl -lcrypto -lmicrohttpd -ljansson -lm -lcap-ng -lseccomp -lsystemd
 LBCTL_LIBS := -lcurl -ljansson -lyaml -lcrypto
 TEST_LIBS := -lcheck -lsubunit -lrt -lm -lev -lmnl -lnftnl -lyaml -lssl -lcrypto -ljansson -lcap-ng -lseccomp -lsystemd
