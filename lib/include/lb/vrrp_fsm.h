@@ -115,7 +115,7 @@ struct vrrp_fsm {
 	lb_time last_advert;  /* receive time of the last accepted advert; 0 none */
 	lb_time listen_until; /* Backup: active_down_timer fires Skew_Time after this at the earliest */
 	bool active_resigned; /* Backup: active_down_timer was armed by a priority 0 advert */
-	bool postponed; /* Backup: active_down_timer was noticed late and moved on */
+	bool postponed;	      /* Backup: active_down_timer was noticed late and moved on */
 };
 
 void vrrp_fsm_init(struct vrrp_fsm *fsm, const struct vrrp_params *params);
