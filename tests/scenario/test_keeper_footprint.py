@@ -1,14 +1,17 @@
-"""Goal: the keeper waits for nothing that it could do without: in the steady state it allocates no memory."""
+"""Goal: the keeper waits for nothing that it could do without: no memory is allocated, little is used."""
 
 from __future__ import annotations
 
+import re
 import struct
+import time
 from pathlib import Path
 
 import pytest
 
 from lab import Lab, eventually, sanitizer
 from lab.node_faults import preload
+from trial import cpu_seconds
 
 ADVERTS = 50
 
@@ -50,3 +53,16 @@ def test_keeper_allocates_nothing(lab: Lab) -> None:
     before, first = {node: counted[node].calls for node in lab.lbs}, adverts(lab)
     eventually(lambda: adverts(lab) >= first + ADVERTS, 20.0)
     assert {node.name: counted[node].calls - before[node] for node in lab.lbs} == {node.name: 0 for node in lab.lbs}
+
+
+def test_keeper_is_small_and_idle(lab: Lab) -> None:
+    """Were all that it maps locked in memory, that would be less than 12 MB; it takes less than 1 % of a processor."""
+    owner = lab.start()
+    maps = Path(f"/proc/{owner.pid}/maps").read_text(encoding="utf-8")
+    sanitized = "libasan" in maps or "libtsan" in maps
+    status = Path(f"/proc/{owner.pid}/status").read_text(encoding="ascii")
+    found = re.search(r"VmSize:\s+(\d+) kB", status)
+    assert found and (sanitized or int(found[1]) * 1024 < 12_000_000), status
+    first, began, used = adverts(lab), time.monotonic(), cpu_seconds(owner.pid)
+    eventually(lambda: adverts(lab) >= first + 2 * ADVERTS, 30.0)
+    assert sanitized or (cpu_seconds(owner.pid) - used) / (time.monotonic() - began) < 0.01
