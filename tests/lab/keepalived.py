@@ -66,6 +66,8 @@ class Cell:
             f"advert_int {self.interval:g}",
         ]
         if not self.multicast:
+            # Over IPv6 it leaves the hop limit at the kernel's 64 unless told, which anyone can reach from afar.
+            lines += ["unicast_ttl 255"] if self.family == 6 else []
             lines += [f"unicast_src_ip {own}", "unicast_peer {", f"  {other}", "}"]
         if self.password:
             lines += ["authentication {", "  auth_type PASS", f"  auth_pass {self.password}", "}"]
