@@ -70,6 +70,15 @@ def _bpf(vip_packets: bool) -> bytes:
     return b"".join(struct.pack("HBBI", *line) for line in program)
 
 
+def _wall_ahead() -> float:
+    """By how much the wall clock is ahead of the monotonic one, from the pair of readings with the least between them."""
+    pairs = []
+    for _ in range(20):
+        before, wall, after = time.monotonic(), time.time(), time.monotonic()
+        pairs.append((after - before, wall - (before + after) / 2))
+    return min(pairs)[1]
+
+
 class _Thread:
     """Reads sockets in the background between `with` and the end of the block."""
 
@@ -108,6 +117,7 @@ class FrameRecorder(_Thread):
     def __init__(self, hosts: Iterable[Host], vip_packets: bool = False) -> None:
         super().__init__()
         self.frames: list[Frame] = []
+        self._ahead = _wall_ahead()
         code = _bpf(vip_packets)
         buffer = ctypes.create_string_buffer(code)
         program = struct.pack("HL", len(code) // 8, ctypes.addressof(buffer))
@@ -127,9 +137,8 @@ class FrameRecorder(_Thread):
                 data, control, _, address = sock.recvmsg(2048, 64)
             except OSError:
                 return
-            wall, monotonic = time.time(), time.monotonic()
             seconds, nanoseconds = struct.unpack("qq", control[0][2][:16])
-            at = monotonic - (wall - seconds - nanoseconds / 1e9)
+            at = seconds + nanoseconds / 1e9 - self._ahead
             self.frames.append(Frame(at, what, address[2] == PACKET_OUTGOING, data))
 
     def adverts(self) -> list[Advert]:
