@@ -16,7 +16,9 @@ from .wait import eventually
 VRID = 51
 PREFIX = {4: 24, 6: 64}
 # What Keepalived says of an advert that it does not take, from its sources (vrrp.c) and its own tries.
-_DROPPED = re.compile(r"invalid|checksum|mismatch|dropp|ignor|wrong|incorrect|bogus|too (long|short)|not match|expected|different|unknown", re.I)
+_DROPPED = re.compile(
+    r"invalid|checksum|mismatch|dropp|ignor|wrong|incorrect|bogus|too (long|short)|not match|expected|different|unknown", re.I
+)
 
 
 @dataclass(frozen=True)
