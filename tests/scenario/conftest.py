@@ -18,6 +18,8 @@ from lab import Lab  # noqa: E402 # the path above comes first
 
 from record import measured_values  # noqa: E402,F401 # a fixture for all files
 
+pytest_plugins = ["lab.second_try"]
+
 LOG_LINES = 60
 
 
