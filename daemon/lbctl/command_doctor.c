@@ -90,6 +90,7 @@ int command_doctor(const struct command_call *call)
 	struct lb_text out = {0};
 	const json_t *vip;
 	struct doctor *d;
+	enum doctor_level worst;
 	size_t i;
 	int code = command_get(call, "/v1/status", &reply);
 	pid_t keeper;
@@ -104,7 +105,8 @@ int command_doctor(const struct command_call *call)
 	examine_kernel(d);
 	json_array_foreach(json_object_get(reply.json, "vips"), i, vip)
 	    examine_interface(d, format_string(vip, "interface"));
-	code = doctor_text(d, call->colour, &out) == DOCTOR_BAD ? COMMAND_REFUSED : COMMAND_OK;
+	worst = call->json ? doctor_json(d, &out) : doctor_text(d, call->colour, &out);
+	code = worst == DOCTOR_BAD ? COMMAND_REFUSED : COMMAND_OK;
 	doctor_free(d);
 	client_reply_free(&reply);
 	return command_print(&out, code);

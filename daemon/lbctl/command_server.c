@@ -99,6 +99,21 @@ static int wait_until_idle(const struct command_call *call, const struct command
 	return COMMAND_REFUSED;
 }
 
+/* One line of what was done, and the two limits an operator has to know of it. */
+static int tell_admin(const struct command_call *call, const struct command_target *target, const char *admin)
+{
+	size_t left = 0;
+	int code = count_sessions(call, target, &left);
+
+	if (code != COMMAND_OK)
+		return code;
+	printf("%s/%s is now in %s, %zu session%s left\n", target->service, target->server, admin, left,
+	       left == 1 ? "" : "s");
+	if (strcmp(admin, "ready") != 0)
+		puts("on this node only, and until lbd-proxy is started again; repeat it on the other nodes");
+	return fflush(stdout) == 0 ? COMMAND_OK : COMMAND_REFUSED;
+}
+
 static int set_admin(const struct command_call *call, const char *admin)
 {
 	struct command_target target;
@@ -111,6 +126,8 @@ static int set_admin(const struct command_call *call, const char *admin)
 		return COMMAND_USAGE;
 	now = command_clock();
 	code = post_server(call, &target, json_pack("{s:s}", "admin", admin));
+	if (code == COMMAND_OK && !call->json)
+		code = tell_admin(call, &target, admin);
 	if (code != COMMAND_OK || (wait < 0 && kill_after < 0))
 		return code;
 	if (wait < kill_after + KILL_GRACE && kill_after >= 0)
@@ -146,12 +163,17 @@ int command_weight(const struct command_call *call)
 {
 	struct command_target target;
 	long weight = parse_number(call->arguments[1]);
+	int code;
 
 	if (!command_target(call->arguments[0], &target))
 		return COMMAND_USAGE;
 	if (weight < 0)
 		return command_fail(COMMAND_USAGE, "a weight is a whole number from 1 to 256");
-	return post_server(call, &target, json_pack("{s:i}", "weight", (int)(weight > 100000 ? 100000 : weight)));
+	code = post_server(call, &target, json_pack("{s:i}", "weight", (int)(weight > 100000 ? 100000 : weight)));
+	if (code == COMMAND_OK && !call->json)
+		printf("%s/%s has weight %ld now, on this node only and until lbd-proxy is started again\n",
+		       target.service, target.server, weight);
+	return code;
 }
 
 int command_kill(const struct command_call *call)
@@ -167,6 +189,9 @@ int command_kill(const struct command_call *call)
 		return COMMAND_USAGE;
 	code = id >= 0 ? end_sessions(call, path, &count) : end_sessions_of(call, &target, &count);
 	if (code == COMMAND_OK)
-		printf(call->json ? "{\"ended\": %zu}\n" : "%zu ended\n", count);
+		printf(call->json   ? "{\"ended\": %zu}\n"
+		       : count == 1 ? "%zu session ended\n"
+				    : "%zu sessions ended\n",
+		       count);
 	return code;
 }

@@ -109,8 +109,14 @@ static bool on_event_line(void *ctx, const char *line)
 
 static int follow_events(const struct command_call *call, const char *path)
 {
+	struct lb_text titles = {0};
 	struct lb_err err;
 
+	if (!call->json) {
+		listing_event_titles(call->colour, &titles);
+		if (command_print(&titles, COMMAND_OK) != COMMAND_OK)
+			return COMMAND_REFUSED;
+	}
 	if (!client_follow(call->client, path, on_event_line, (void *)(uintptr_t)call, &err))
 		return command_fail(COMMAND_NO_DAEMON, err.text);
 	return COMMAND_OK;

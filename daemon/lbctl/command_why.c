@@ -11,10 +11,13 @@
 int command_why(const struct command_call *call)
 {
 	const char *subject = call->arguments[0];
+	struct command_target target;
 	struct client_reply reply;
 	struct lb_text path = {0}, out = {0};
 	int code;
 
+	if (subject && strcmp(subject, "vip") != 0 && !command_target(subject, &target))
+		return COMMAND_USAGE;
 	lb_text_add(&path, "/v1/why");
 	if (subject) {
 		lb_text_add(&path, "?subject=");

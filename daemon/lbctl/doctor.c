@@ -13,6 +13,8 @@
 #include "daemon/lbctl/table.h"
 
 /* Two descriptors for each session and as many for its pipes. */
+#define PEER_PORT      8650 /* unless peer_port in the configuration says otherwise */
+#define FILES_SESSION  4
 #define FILES_ENOUGH   65536
 #define PORTS_ENOUGH   10000
 #define BACKLOG_ENOUGH 1024
@@ -21,6 +23,7 @@
 
 struct doctor {
 	struct table *table;
+	json_t *findings;
 	enum doctor_level worst;
 };
 
@@ -33,16 +36,19 @@ struct doctor *doctor_new(void)
 	   };
 	struct doctor *d = calloc(1, sizeof(*d));
 
-	if (!d)
+	if (d)
+		d->findings = json_array();
+	if (!d || !d->findings)
 		errx(EXIT_FAILURE, "out of memory");
 	d->table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 	return d;
 }
 
+static const char *const level_words[] = {"ok", "warning", "bad"};
+
 static void __attribute__((format(printf, 4, 5)))
 add(struct doctor *d, enum doctor_level level, const char *check, const char *fmt, ...)
 {
-	static const char *const words[] = {"ok", "warning", "bad"};
 	static const enum table_tint tints[] = {TABLE_GOOD, TABLE_WARN, TABLE_BAD};
 	char found[256];
 	va_list args;
@@ -51,9 +57,11 @@ add(struct doctor *d, enum doctor_level level, const char *check, const char *fm
 	vsnprintf(found, sizeof(found), fmt, args);
 	va_end(args);
 	d->worst = level > d->worst ? level : d->worst;
-	table_cell(d->table, tints[level], "%s", words[level]);
+	table_cell(d->table, tints[level], "%s", level_words[level]);
 	table_cell(d->table, TABLE_PLAIN, "%s", check);
 	table_cell(d->table, TABLE_PLAIN, "%s", found);
+	json_array_append_new(
+	    d->findings, json_pack("{s:s, s:s, s:s}", "level", level_words[level], "check", check, "found", found));
 }
 
 static void judge_peer(struct doctor *d, const json_t *peer)
@@ -62,7 +70,7 @@ static void judge_peer(struct doctor *d, const json_t *peer)
 
 	snprintf(check, sizeof(check), "peer %s", format_string(peer, "name"));
 	if (!format_bool(peer, "heard", false))
-		add(d, DOCTOR_BAD, check, "not heard; is lbd running there, and does UDP peer_port pass?");
+		add(d, DOCTOR_BAD, check, "not heard; is lbd running there, and does UDP port %d pass?", PEER_PORT);
 	else if (!format_bool(peer, "hears_us", false))
 		add(d, DOCTOR_BAD, check, "heard, but does not hear this node");
 	else
@@ -70,10 +78,11 @@ static void judge_peer(struct doctor *d, const json_t *peer)
 		    format_ms(format_number(peer, "heard_ms", 0), ms));
 }
 
-static void judge_lease(struct doctor *d, const char *fence)
+/* Only an owner has a lease in force; elsewhere it is what would guard the VIP. */
+static void judge_lease(struct doctor *d, const char *fence, bool owner)
 {
 	if (strcmp(fence, "lease") == 0)
-		add(d, DOCTOR_OK, "kernel lease", "in force");
+		add(d, DOCTOR_OK, "kernel lease", "%s", owner ? "in force" : "ready for when this node owns the VIP");
 	else if (strcmp(fence, "address") == 0)
 		add(d, DOCTOR_WARNING, "kernel lease", "only the lifetime of the address; is nf_tables missing?");
 	else
@@ -85,6 +94,7 @@ void doctor_status(struct doctor *d, const json_t *status)
 	const char *role = format_string(status, "role"), *obstacle = format_string(status, "obstacle");
 	struct lb_text problems = {0};
 	const json_t *node;
+	bool owner = strcmp(role, "active") == 0;
 	size_t i;
 
 	if (*obstacle)
@@ -93,11 +103,13 @@ void doctor_status(struct doctor *d, const json_t *status)
 		add(d, DOCTOR_OK, "role", "%s", role);
 	json_array_foreach(json_object_get(status, "nodes"), i, node) if (!format_bool(node, "self", false))
 	    judge_peer(d, node);
-	judge_lease(d, format_string(status, "fence"));
+	judge_lease(d, format_string(status, "fence"), owner);
 	if (format_bool(status, "foreign_owner", false))
 		add(d, DOCTOR_BAD, "VIP", "somebody else answers for it");
-	else
+	else if (owner)
 		add(d, DOCTOR_OK, "VIP", "nobody else answers for it");
+	else if (*format_string(status, "owner"))
+		add(d, DOCTOR_OK, "VIP", "owned by %s", format_string(status, "owner"));
 	if (format_bool(status, "authenticated", false))
 		add(d, DOCTOR_OK, "authentication", "adverts and peer link are authenticated");
 	else
@@ -128,8 +140,9 @@ void doctor_process(struct doctor *d, const struct doctor_process *process)
 	if (process->capabilities >= 0)
 		judge_capabilities(d, process->capabilities);
 	if (process->files >= 0)
-		add(d, process->files < FILES_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, "open files", "limit %" PRId64 "%s",
-		    process->files, process->files < FILES_ENOUGH ? ": few sessions; raise LimitNOFILE" : "");
+		add(d, process->files < FILES_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, "open files",
+		    "limit %" PRId64 ", enough for about %" PRId64 " sessions%s", process->files,
+		    process->files / FILES_SESSION, process->files < FILES_ENOUGH ? "; raise LimitNOFILE" : "");
 }
 
 void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel)
@@ -155,6 +168,19 @@ void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignor
 		    arp_ignore);
 }
 
+enum doctor_level doctor_json(const struct doctor *d, struct lb_text *out)
+{
+	json_t *answer = json_pack("{s:s, s:O}", "level", level_words[d->worst], "findings", d->findings);
+	char *bytes = json_dumps(answer, JSON_INDENT(2));
+
+	if (!bytes)
+		errx(EXIT_FAILURE, "out of memory");
+	lb_text_addf(out, "%s\n", bytes);
+	free(bytes);
+	json_decref(answer);
+	return d->worst;
+}
+
 enum doctor_level doctor_text(const struct doctor *d, bool colour, struct lb_text *out)
 {
 	table_text(d->table, colour, out);
@@ -166,5 +192,6 @@ void doctor_free(struct doctor *d)
 	if (!d)
 		return;
 	table_free(d->table);
+	json_decref(d->findings);
 	free(d);
 }

@@ -36,6 +36,9 @@ void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel);
 /* net.ipv4.conf.INTERFACE.arp_ignore of an interface with a VIP. */
 void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignore);
 
+/* The worst finding and all of them as JSON: {"level": "ok", "findings": [{"level", "check", "found"}]}. */
+enum doctor_level doctor_json(const struct doctor *d, struct lb_text *out);
+
 /* The findings as a table; returns the worst. */
 enum doctor_level doctor_text(const struct doctor *d, bool colour, struct lb_text *out);
 

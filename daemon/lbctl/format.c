@@ -47,6 +47,43 @@ const char *format_bytes(double bytes, char buf[static FORMAT_TEXT])
 	return buf;
 }
 
+/* The bytes of the character at text; those of UTF-8 that go on with one are its own. */
+static size_t character_length(const char *text)
+{
+	size_t length = 1;
+
+	while (((unsigned char)text[length] & 0xc0) == 0x80)
+		length++;
+	return length;
+}
+
+const char *format_cut(const char *text, size_t width, char buf[static FORMAT_CUT])
+{
+	size_t line = strcspn(text, "\n"), used = 0, count = 0;
+
+	while (used < line && count < width && used + 8 < FORMAT_CUT) {
+		used += character_length(text + used);
+		count++;
+	}
+	/* A newline at the very end leaves nothing out. */
+	if (used == line && (text[line] == '\0' || text[line + 1] == '\0'))
+		snprintf(buf, FORMAT_CUT, "%.*s", (int)used, text);
+	else
+		snprintf(buf, FORMAT_CUT, "%.*s…", (int)used, text);
+	return buf;
+}
+
+const char *format_whole_ms(double ms, char buf[static FORMAT_TEXT])
+{
+	if (ms < 0)
+		return "-";
+	if (ms < 10000)
+		snprintf(buf, FORMAT_TEXT, "%.0f ms", ms);
+	else
+		snprintf(buf, FORMAT_TEXT, "%.0f s", ms / 1000);
+	return buf;
+}
+
 /* The fraction of a second behind the instant's whole seconds, 0 without one. */
 static double parse_fraction(const char *rest)
 {

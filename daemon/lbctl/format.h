@@ -18,6 +18,15 @@ const char *format_ms(double ms, char buf[static FORMAT_TEXT]);
 /* Bytes as "512 B", "1.5 kB", "20 MB" (powers of 1000). */
 const char *format_bytes(double bytes, char buf[static FORMAT_TEXT]);
 
+/*
+ * What fits into a line of a table: the first line of text, at most width characters of it; what is left out is marked
+ * with an ellipsis.
+ */
+#define FORMAT_CUT 400
+const char *format_cut(const char *text, size_t width, char buf[static FORMAT_CUT]);
+/* Milliseconds whole below ten seconds, in seconds above, so that a column stays in one unit; "-" when negative. */
+const char *format_whole_ms(double ms, char buf[static FORMAT_TEXT]);
+
 /* "2026-01-01T10:00:00.123Z" as seconds since 1970; -1 when it is not one. */
 double format_instant(const char *text);
 /* Now, on the same scale. */

@@ -17,11 +17,21 @@ static const struct table_column event_columns[] = {
 };
 #define EVENT_COLUMNS (sizeof(event_columns) / sizeof(event_columns[0]))
 
+#define REASON_WIDTH 100
+
 static enum table_tint event_tint(const char *to)
 {
 	if (strcmp(to, "active") == 0 || strcmp(to, "up") == 0)
 		return TABLE_GOOD;
 	return strcmp(to, "down") == 0 || strcmp(to, "fault") == 0 ? TABLE_BAD : TABLE_PLAIN;
+}
+
+/* Nothing behind an alarm: it has ended. */
+static const char *reached(const json_t *event)
+{
+	const char *to = format_string(event, "to");
+
+	return *to == '\0' && strcmp(format_string(event, "from"), "alarm") == 0 ? "ok" : to;
 }
 
 /* A step of no known duration leaves its cell empty. */
@@ -39,37 +49,45 @@ void listing_events(const json_t *events, size_t count, bool colour, struct lb_t
 
 	for (size_t i = all > count ? all - count : 0; i < all; i++) {
 		const json_t *event = json_array_get(events, i);
-		char at[FORMAT_TEXT], ms[FORMAT_TEXT];
+		char at[FORMAT_TEXT], ms[FORMAT_TEXT], reason[FORMAT_CUT];
 
 		table_cell(t, TABLE_DIM, "%s", format_local(format_string(event, "at"), at));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "kind"));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "subject"));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "from"));
-		table_cell(t, event_tint(format_string(event, "to")), "%s", format_string(event, "to"));
+		table_cell(t, event_tint(reached(event)), "%s", reached(event));
 		table_cell(t, TABLE_PLAIN, "%s", took(event, ms));
-		table_cell(t, TABLE_PLAIN, "%s", format_string(event, "reason"));
+		table_cell(t, TABLE_PLAIN, "%s", format_cut(format_string(event, "reason"), REASON_WIDTH, reason));
 	}
 	table_text(t, colour, out);
 	table_free(t);
 }
 
+/* The columns of the table at widths that fit what is usual, because what is to come is not known. */
+#define FOLLOW_COLUMNS "%-7s  %-28s  %-10s  "
+
+void listing_event_titles(bool colour, struct lb_text *out)
+{
+	char titles[160];
+
+	snprintf(titles, sizeof(titles), "%-23s  " FOLLOW_COLUMNS "%-10s  %8s  %s", "TIME", "KIND", "SUBJECT", "FROM",
+		 "TO", "TOOK", "REASON");
+	table_tinted(TABLE_DIM, colour, titles, out);
+	lb_text_add(out, "\n");
+}
+
 void listing_event(const json_t *event, bool colour, struct lb_text *out)
 {
-	const char *from = format_string(event, "from"), *to = format_string(event, "to");
-	const char *reason = format_string(event, "reason");
-	char at[FORMAT_TEXT], ms[FORMAT_TEXT];
+	char at[FORMAT_TEXT], ms[FORMAT_TEXT], to[FORMAT_TEXT], reason[FORMAT_CUT];
 
-	table_tinted(TABLE_DIM, colour, format_local(format_string(event, "at"), at), out);
-	lb_text_addf(out, "  %s %s", format_string(event, "kind"), format_string(event, "subject"));
-	if (*from)
-		lb_text_addf(out, " %s ->", from);
-	lb_text_add(out, *to ? " " : "");
-	table_tinted(event_tint(to), colour, to, out);
-	if (*reason)
-		lb_text_addf(out, " (%s)", reason);
-	if (*took(event, ms))
-		lb_text_addf(out, " in %s", took(event, ms));
-	lb_text_add(out, "\n");
+	snprintf(at, sizeof(at), "%-23s", format_local(format_string(event, "at"), ms));
+	table_tinted(TABLE_DIM, colour, at, out);
+	lb_text_addf(out, "  " FOLLOW_COLUMNS, format_string(event, "kind"), format_string(event, "subject"),
+		     format_string(event, "from"));
+	snprintf(to, sizeof(to), "%-10s", reached(event));
+	table_tinted(event_tint(reached(event)), colour, to, out);
+	lb_text_addf(out, "  %8s  %s\n", took(event, ms),
+		     format_cut(format_string(event, "reason"), REASON_WIDTH, reason));
 }
 
 void listing_sessions(const json_t *answer, bool colour, struct lb_text *out)

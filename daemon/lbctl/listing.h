@@ -15,6 +15,9 @@ void listing_events(const json_t *events, size_t count, bool colour, struct lb_t
 /* One event on a line of its own, for a stream. */
 void listing_event(const json_t *event, bool colour, struct lb_text *out);
 
+/* The titles over the lines of listing_event. */
+void listing_event_titles(bool colour, struct lb_text *out);
+
 /* GET /v1/connections: the sessions and, below them, how many there are. */
 void listing_sessions(const json_t *answer, bool colour, struct lb_text *out);
 

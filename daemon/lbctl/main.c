@@ -31,7 +31,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct lb_err
 
 	*o = (struct options){.socket = default_socket()};
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
-		if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc)
+		if (strcmp(argv[i], "--socket") == 0 && i + 1 == argc) {
+			lb_err_set(err, "--socket needs a value: PATH");
+			return -1;
+		} else if (strcmp(argv[i], "--socket") == 0)
 			o->socket = argv[++i];
 		else if (strncmp(argv[i], socket_is, sizeof(socket_is) - 1) == 0)
 			o->socket = argv[i] + sizeof(socket_is) - 1;

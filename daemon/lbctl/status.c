@@ -58,7 +58,10 @@ static enum status_verdict judge_nodes(const json_t *status, struct lb_text *pro
 			lb_text_addf(problems, "%s does not hear this node\n", name);
 			verdict = STATUS_SPLIT;
 		}
-		if (!format_bool(node, "can_serve", true)) {
+		if (format_bool(node, "standby", false)) {
+			lb_text_addf(problems, "%s is on standby\n", name);
+			verdict = worse(verdict, STATUS_DEGRADED);
+		} else if (!format_bool(node, "can_serve", true)) {
 			lb_text_addf(problems, "%s cannot serve\n", name);
 			verdict = worse(verdict, STATUS_DEGRADED);
 		}
@@ -67,6 +70,11 @@ static enum status_verdict judge_nodes(const json_t *status, struct lb_text *pro
 				     format_string(status, "config"), format_string(node, "config"));
 			verdict = worse(verdict, STATUS_DEGRADED);
 		}
+	}
+	/* Silence is no proof that nobody owns it, so only what every node says counts. */
+	if (owners == 0 && heard == peers) {
+		lb_text_add(problems, "nobody owns the VIP\n");
+		verdict = worse(verdict, STATUS_DEGRADED);
 	}
 	if (owners > 1)
 		lb_text_addf(problems, "%zu nodes own the VIP at once\n", owners);
@@ -205,7 +213,7 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 			   heard ? format_string(node, "role") : "unheard");
 		table_cell(t, serves || !heard ? TABLE_PLAIN : TABLE_BAD, "%s", heard ? yes_no(serves) : "-");
 		table_cell(t, heard ? TABLE_PLAIN : TABLE_BAD, "%s",
-			   self ? "-" : format_ms(format_number(node, "heard_ms", -1), ms));
+			   self ? "-" : format_whole_ms(format_number(node, "heard_ms", -1), ms));
 		table_cell(t, self || hears || !heard ? TABLE_PLAIN : TABLE_BAD, "%s",
 			   self || !heard ? "-" : yes_no(hears));
 		table_cell(t, is(versions, "config", format_string(status, "config")) ? TABLE_PLAIN : TABLE_WARN, "%s",
@@ -237,11 +245,15 @@ static void add_service(struct table *t, const json_t *service)
 	    lb_text_addf(&listen, "%s%s", i ? "," : "", json_string_value(address));
 	table_cell(t, TABLE_BOLD, "%s", format_string(service, "name"));
 	table_cell(t, TABLE_PLAIN, "%s", lb_text_str(&listen));
-	table_cell(t, healthy == 0 ? TABLE_BAD : healthy < all ? TABLE_WARN : TABLE_GOOD, "%zu/%zu", healthy, all);
+	table_cell(t,
+		   healthy == 0	   ? TABLE_BAD
+		   : healthy < all ? TABLE_WARN
+				   : TABLE_GOOD,
+		   "%zu/%zu %s", healthy, all, format_string(service, "balance"));
 	table_cell(t, TABLE_PLAIN, "%s", "");
 	add_traffic(t, service);
 	table_cell(t, TABLE_PLAIN, "%s", "");
-	table_cell(t, TABLE_DIM, "%s", format_string(service, "balance"));
+	table_cell(t, TABLE_PLAIN, "%s", "");
 	table_cell(t, TABLE_PLAIN, "%s", "");
 	lb_text_free(&listen);
 }
@@ -254,7 +266,7 @@ static void add_server(struct table *t, const json_t *server, double now)
 	double connect = format_number(server, "connect_ms", 0);
 	const char *state = format_string(server, "state"), *admin = format_string(server, "admin");
 	bool ready = strcmp(admin, "ready") == 0;
-	char ms[FORMAT_TEXT], age[FORMAT_TEXT];
+	char ms[FORMAT_TEXT], age[FORMAT_TEXT], result[FORMAT_CUT];
 
 	table_cell(t, TABLE_PLAIN, "  %s%s", format_string(server, "name"),
 		   format_bool(server, "backup", false) ? " (backup)" : "");
@@ -266,7 +278,8 @@ static void add_server(struct table *t, const json_t *server, double now)
 		table_cell(t, TABLE_PLAIN, "%.0f", weight);
 	add_traffic(t, server);
 	table_cell(t, TABLE_PLAIN, "%s", connect > 0 ? format_ms(connect, ms) : "-");
-	table_cell(t, TABLE_DIM, "%s", format_string(check, "result"));
+	table_cell(t, TABLE_DIM, "%s",
+		   strcmp(admin, "maint") == 0 ? "-" : format_cut(format_string(check, "result"), 40, result));
 	table_cell(t, TABLE_DIM, "%s", age_of(server, now, age));
 }
 

@@ -65,12 +65,22 @@ void table_tinted(enum table_tint tint, bool colour, const char *text, struct lb
 		lb_text_add(out, text);
 }
 
+/* Characters, not bytes: those of UTF-8 that go on with one are not counted. */
+static size_t width_of(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
 static size_t column_width(const struct table *t, size_t column)
 {
 	size_t width = strlen(t->columns[column].title);
 
 	for (size_t i = column; i < t->count; i += t->column_count) {
-		size_t length = strlen(t->cells[i].text);
+		size_t length = width_of(t->cells[i].text);
 
 		width = length > width ? length : width;
 	}
@@ -90,7 +100,7 @@ static void row_text(const struct table *t, const size_t *widths, const struct c
 	size_t owed = 0;
 
 	for (size_t i = 0; i < t->column_count; i++) {
-		size_t length = strlen(row[i].text);
+		size_t length = width_of(row[i].text);
 		size_t padding = widths[i] - length;
 
 		if (length > 0) {

@@ -58,10 +58,18 @@ def test_drain_takes_a_server_out_without_a_lost_request(lab: Lab) -> None:
 def test_maint_and_unknown_names(lab: Lab) -> None:
     """maint stops checks and traffic; an unknown server is refused with its name."""
     owner = lab.start()
-    assert owner.lbctl("maint", "kube-api/k8s-master-2").code == 0
+    done = owner.lbctl("maint", "kube-api/k8s-master-2")
+    assert done.code == 0 and "kube-api/k8s-master-2 is now in maint, 0 sessions left" in done.stdout
+    assert "on this node only" in done.stdout
     assert owner.server("kube-api", "k8s-master-2")["admin"] == "maint"
     assert owner.lbctl("ready", "kube-api/k8s-master-2").code == 0
     eventually(lambda: owner.server("kube-api", "k8s-master-2")["state"] == "up", 8.0)
+    assert "has weight 7 now" in owner.lbctl("weight", "kube-api/k8s-master-2", "7").stdout
+    assert owner.lbctl("kill", "kube-api/k8s-master-2").stdout == "0 sessions ended\n"
+    for mistake in (("why", "kube-api"), ("drain", "kube-api"), ("kill", "abc")):
+        wrong = owner.lbctl(*mistake)
+        assert wrong.code == 2 and "names no server; write SERVICE/SERVER" in wrong.stderr
+    assert json.loads(owner.lbctl("--json", "doctor").stdout)["findings"]
     refused = owner.lbctl("drain", "kube-api/nobody")
     assert refused.code == 1 and "nobody" in refused.stderr
 

@@ -133,7 +133,15 @@ START_TEST(last_events)
 					    "?     config                 7f3a21c0\n");
 	lb_text_free(&out);
 	listing_event(json_array_get(list, 0), false, &out);
-	ck_assert_str_eq(lb_text_str(&out), "?  vip vip backup -> active (handover) in 4.10 ms\n");
+	ck_assert_str_eq(
+	    lb_text_str(&out),
+	    "?                        vip      vip                           backup      active       4.10 ms"
+	    "  handover\n");
+	json_object_set_new(json_array_get(list, 0), "from", json_string("alarm"));
+	json_object_set_new(json_array_get(list, 0), "to", json_string(""));
+	lb_text_free(&out);
+	listing_events(list, 2, false, &out);
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&out), "alarm  ok        4.10 ms"));
 	lb_text_free(&out);
 	json_decref(list);
 }

@@ -63,10 +63,36 @@ static enum doctor_level of_process(int64_t files, int64_t capabilities, const c
 	return verdict(d, sentence);
 }
 
+START_TEST(backup_says_what_it_knows)
+{
+	ck_assert_int_eq(verdict(of_status(NULL, NULL, false), "ready for when this node owns the VIP"), DOCTOR_OK);
+	ck_assert_int_eq(verdict(of_status("owner", json_string("k8s-lb-2"), false), "owned by k8s-lb-2"), DOCTOR_OK);
+	ck_assert_int_eq(verdict(of_status("role", json_string("backup"), true), "nobody owns the VIP"), DOCTOR_BAD);
+	ck_assert_int_eq(verdict(of_status("heard", json_false(), true), "UDP port 8650"), DOCTOR_BAD);
+}
+END_TEST
+
+START_TEST(findings_as_json)
+{
+	struct doctor *d = of_status("standby", json_true(), true);
+	struct lb_text out = {0};
+	json_t *answer;
+
+	ck_assert_int_eq(doctor_json(d, &out), DOCTOR_BAD);
+	answer = json_loads(lb_text_str(&out), 0, NULL);
+	ck_assert_str_eq(json_string_value(json_object_get(answer, "level")), "bad");
+	ck_assert_uint_ge(json_array_size(json_object_get(answer, "findings")), 5);
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&out), "k8s-lb-2 is on standby"));
+	json_decref(answer);
+	lb_text_free(&out);
+	doctor_free(d);
+}
+END_TEST
+
 START_TEST(process)
 {
 	ck_assert_int_eq(of_process(1048576, NEEDED, "and no other"), DOCTOR_OK);
-	ck_assert_int_eq(of_process(1024, NEEDED, "limit 1024: few sessions"), DOCTOR_WARNING);
+	ck_assert_int_eq(of_process(1024, NEEDED, "about 256 sessions; raise LimitNOFILE"), DOCTOR_WARNING);
 	ck_assert_int_eq(of_process(1048576, NEEDED | INT64_C(1) << CAP_SYS_ADMIN, "more than it needs"),
 			 DOCTOR_WARNING);
 	ck_assert_int_eq(of_process(-1, NEEDED & ~(INT64_C(1) << CAP_NET_RAW), "lacks some"), DOCTOR_BAD);
@@ -99,6 +125,8 @@ int main(void)
 
 	tcase_add_test(tc, healthy);
 	tcase_add_test(tc, daemon_is_not_well);
+	tcase_add_test(tc, backup_says_what_it_knows);
+	tcase_add_test(tc, findings_as_json);
 	tcase_add_test(tc, process);
 	tcase_add_test(tc, kernel);
 	suite_add_tcase(suite, tc);

@@ -80,14 +80,16 @@ START_TEST(screen)
 	    "k8s-lb-1  10.196.35.25  active  yes         -  -         7f3a21c0  0.1.0\n"
 	    "k8s-lb-2  10.196.35.26  backup  yes     42 ms  yes       7f3a21c0  0.1.0\n"
 	    "\n"
-	    "SERVICE                  ADDRESS            STATE          WEIGHT  SESSIONS  TOTAL      IN    OUT  CONNECT"
-	    "  CHECK         FOR\n"
-	    "kube-api                 10.196.35.30:6443  1/2                         137  30077  1.5 kB  20 MB         "
-	    "  leastconn\n"
-	    "  k8s-master-1           10.196.35.20:6443  up          40 of 100       137  30070  1.5 kB  20 MB  0.31 ms"
-	    "  200        3m 00s\n"
-	    "  k8s-master-2 (backup)  10.196.35.21:6443  down,drain        100         0      7     0 B    0 B        -"
-	    "  refused    2h 01m\n";
+	    "SERVICE                  ADDRESS            STATE             WEIGHT  SESSIONS  TOTAL      IN    OUT  "
+	    "CONNECT"
+	    "  CHECK       FOR\n"
+	    "kube-api                 10.196.35.30:6443  1/2 leastconn                  137  30077  1.5 kB  20 MB\n"
+	    "  k8s-master-1           10.196.35.20:6443  up             40 of 100       137  30070  1.5 kB  20 MB  "
+	    "0.31 ms"
+	    "  200      3m 00s\n"
+	    "  k8s-master-2 (backup)  10.196.35.21:6443  down,drain           100         0      7     0 B    0 B      "
+	    "  -"
+	    "  refused  2h 01m\n";
 	json_t *status = parse(PICTURE);
 	struct lb_text out = {0};
 
@@ -126,6 +128,8 @@ START_TEST(degraded)
 	judged(picture_with("nodes", 1, "config", "\"00000001\""), STATUS_DEGRADED,
 	       "k8s-lb-2 runs another configuration: 7f3a21c0 here, 00000001 there\n");
 	judged(picture_with("nodes", 1, "can_serve", "false"), STATUS_DEGRADED, "k8s-lb-2 cannot serve\n");
+	judged(picture_with("nodes", 0, "role", "\"backup\""), STATUS_DEGRADED, "nobody owns the VIP\n");
+	judged(picture_with("nodes", 1, "standby", "true"), STATUS_DEGRADED, "k8s-lb-2 is on standby\n");
 	judged(picture_with("services", 0, "servers", "[]"), STATUS_DEGRADED,
 	       "service kube-api has no healthy server\n");
 }
@@ -165,6 +169,17 @@ START_TEST(old_news)
 }
 END_TEST
 
+START_TEST(cut_text_is_marked)
+{
+	char cut[FORMAT_CUT];
+
+	ck_assert_str_eq(format_cut("all of it", 9, cut), "all of it");
+	ck_assert_str_eq(format_cut("one line\n", 40, cut), "one line");
+	ck_assert_str_eq(format_cut("first\nsecond", 40, cut), "first…");
+	ck_assert_str_eq(format_cut("zwölf Zeichen", 5, cut), "zwölf…");
+}
+END_TEST
+
 START_TEST(figures)
 {
 	char buf[FORMAT_TEXT];
@@ -175,6 +190,9 @@ START_TEST(figures)
 	ck_assert_str_eq(format_bytes(999, buf), "999 B");
 	ck_assert_str_eq(format_bytes(999999, buf), "1.0 MB");
 	ck_assert_str_eq(format_ms(1500, buf), "1.5 s");
+	ck_assert_str_eq(format_whole_ms(9.4, buf), "9 ms");
+	ck_assert_str_eq(format_whole_ms(9999, buf), "9999 ms");
+	ck_assert_str_eq(format_whole_ms(12345, buf), "12 s");
 	ck_assert_double_eq_tol(format_instant("2026-01-01T11:01:00.250Z"), NOW + 0.25, 1e-6);
 	ck_assert_double_lt(format_instant("yesterday"), 0);
 }
@@ -194,6 +212,7 @@ int main(void)
 	tcase_add_test(tc, split);
 	tcase_add_test(tc, one_of_two_peers);
 	tcase_add_test(tc, old_news);
+	tcase_add_test(tc, cut_text_is_marked);
 	tcase_add_test(tc, figures);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

@@ -79,13 +79,12 @@ static void add_overview(struct lb_text *out, const struct api *a)
 	}
 }
 
-/* Servers have events of their own; everything else has to do with the VIP. */
+/* What decides who owns the VIP; without a subject the same, because servers tell their own state. */
 static bool concerns(const struct lb_event *event, const char *subject)
 {
-	if (!subject)
-		return true;
-	if (strcmp(subject, "vip") == 0)
-		return strcmp(event->kind, "server") != 0 && strchr(event->subject, '/') == NULL;
+	if (!subject || strcmp(subject, "vip") == 0)
+		return strcmp(event->kind, "vip") == 0 || strcmp(event->kind, "peer") == 0 ||
+		       strcmp(event->kind, "alarm") == 0;
 	return strcmp(event->subject, subject) == 0;
 }
 
