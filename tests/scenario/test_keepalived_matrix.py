@@ -25,6 +25,9 @@ VIPS = (VIP, SECOND_VIP)
 SWAPPED = (SECOND_VIP, VIP)
 LOW, LBD, HIGH = 100, 150, 200
 STOPPED = 5.0
+# A Keepalived of higher priority adds the VIP right after its advert, which lbd may not have read on a busy machine: both may
+# answer what the probe asks meanwhile, each 10 ms.
+TWO_QUESTIONS = 20.0
 
 # Version 2 counts in seconds, so only the cell of the kubeadm guides is always run; LBD_FULL=1 adds the others.
 always = [Cell(3, True, vips=VIPS), Cell(3, False, vips=VIPS), Cell(2, True, "k8s-lab", vips=VIPS)]
@@ -54,8 +57,9 @@ class Story:
 
     def text(self, vips: tuple[str, ...] = ()) -> str:
         """lbd.yaml with the cell's election."""
-        lines = [(f"{n.name}: {n.address}\n", f"{n.name}: {{address: {n.address}, priority: {p}}}\n") for n, p in zip(self.lab.lbs, (LBD, LOW))]
-        replace = {**dict(lines), f"vips: [{VIP}]": f"vips: [{', '.join(vips or self.cell.vips)}]"}
+        replace = {f"vips: [{VIP}]": f"vips: [{', '.join(vips or self.cell.vips)}]"}
+        for node, priority in ((self.lbd, LBD), (self.other, LOW)):
+            replace[f"{node}: {node.address}\n"] = f"{node}: {{address: {node.address}, priority: {priority}}}\n"
         return self.lab.config(self.cell.election(self.lab.directory / "vrrp.password"), replace)
 
     def owned_by(self, node: LoadBalancer, within: float) -> None:
@@ -64,12 +68,12 @@ class Story:
         eventually(lambda: all(node.has_address(vip) for vip in self.cell.vips), 1.0, f"{node} has every VIP")
 
     @contextlib.contextmanager
-    def one_owner(self) -> Iterator[None]:
-        """In the block nobody shares the VIP."""
+    def one_owner(self, at_most_ms: float = 0) -> Iterator[None]:
+        """In the block nobody shares the VIP, or not for longer than that."""
         began = time.monotonic()
         yield
         shared = shared_ms(self.arp, began, time.monotonic())
-        assert shared == 0, f"two owners for {shared} ms: {self.arp.changes()}"
+        assert shared <= at_most_ms, f"two owners for {shared} ms: {self.arp.changes()}"
 
     def stays(self, node: LoadBalancer, action: Callable[[], object]) -> None:
         """The VIP does not leave the node for longer than a peer would wait after the action."""
@@ -126,11 +130,12 @@ class Story:
                 self.lbd.write_config(self.text(vips))
                 loaded = self.lbd.lbctl("reload")
                 assert loaded.code == 0, loaded
+                holds(lambda: self.arp.owners() == (owner.name,), 2 * self.cell.interval, f"{owner} keeps the VIP")
             self.stays(owner, lambda: None)
 
     def keepalived_fails_as_owner(self) -> None:
         """It comes with a higher priority, resigns, is killed, and stands still."""
-        with self.one_owner():
+        with self.one_owner(TWO_QUESTIONS):
             self.keepalived.stop()
             self.keepalived.start(HIGH, SWAPPED)
             self.owned_by(self.other, 2 * self.cell.down)
@@ -165,7 +170,7 @@ def assert_good_adverts(lab: Lab, node: LoadBalancer, frames: FrameRecorder) -> 
     text = capture.tcpdump(adverts, lab.directory / "interop.pcap", "-vvn")
     assert text.count("VRRP") >= len(adverts) and "bad vrrp cksum" not in text and "bad cksum" not in text
     assert "[|" not in text and "invalid" not in text, text
-    assert all(f"{first},{second}" in text for first, second in (VIPS,)), text[:2000]
+    assert ",".join(VIPS) in text and ",".join(SWAPPED) in text, text[:2000]
 
 
 @pytest.mark.parametrize("cell", [*always, *(when_full if FULL else [])], ids=name_of)
