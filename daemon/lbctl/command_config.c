@@ -58,6 +58,8 @@ static int send_file(const struct command_call *call, const char *where)
 							.body_len = file.len,
 							.content_type = "application/yaml"},
 			       &reply);
+	if (code == COMMAND_NO_DAEMON)
+		command_fail(code, "a file is judged without a daemon by: lbd --check --config FILE");
 	if (code == COMMAND_OK) {
 		lb_text_add(&out, call->json ? lb_text_str(&reply.body) : format_string(reply.json, "message"));
 		if (out.len > 0 && lb_text_str(&out)[out.len - 1] != '\n')

@@ -119,6 +119,9 @@ def test_keygen_check_and_version(lab: Lab) -> None:
     refused = owner.lbctl("check", str(bad))
     assert refused.code == 1 and "bad.yaml:2:1:" in refused.stderr + refused.stdout
     assert owner.lbctl("version").stdout.count("0.1.0") == 2
+    alone = owner.lbctl("--socket", str(lab.directory / "none.sock"), "check", str(bad))
+    assert alone.code == 4 and "lbd --check" in alone.stderr
+    assert owner.lbctl("--socket").code == 2
 
 
 def test_resign_without_a_daemon(lab: Lab) -> None:
