@@ -61,11 +61,12 @@ def test_server_process_killed_and_back(lab: Lab) -> None:
         worker = serving(lab, load)
         killed = time.monotonic()
         worker.stop()
+        gone = time.monotonic()
         eventually(lambda: state(lab, "ingress-http", worker.name) == "down", 12.0)
         worker.start()
         eventually(lambda: state(lab, "ingress-http", worker.name) == "up", 12.0)
         load.succeeds_after(time.monotonic())
-    assert failures(load, killed) == []
+    assert failures(load, killed, gone) == []
 
 
 def test_sessions_of_a_dead_server_are_reset(lab: Lab) -> None:
