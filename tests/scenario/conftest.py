@@ -23,8 +23,9 @@ pytest_plugins = ["lab.second_try"]
 LOG_LINES = 60
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """The lab must not touch the machine's own network."""
+    config.addinivalue_line("markers", "patient: measures no milliseconds and leaves the processor alone; may run beside others")
     if os.environ.get("LBD_LAB") != "inside":
         raise pytest.UsageError("run this with tests/lab/enter /usr/bin/python3 -m pytest ...")
 

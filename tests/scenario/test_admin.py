@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lab import Lab, eventually
+
+pytestmark = pytest.mark.patient
 
 
 def test_status_on_both_nodes(lab: Lab) -> None:

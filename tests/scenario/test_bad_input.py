@@ -9,6 +9,8 @@ import pytest
 
 from lab import Lab, paths
 
+pytestmark = pytest.mark.patient
+
 CONFIG, USAGE, FAILURE, NO_DAEMON = 3, 2, 1, 4
 
 

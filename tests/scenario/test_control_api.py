@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import socket
 
+import pytest
+
 from lab import Lab, eventually, topology
 from lab.lb import LoadBalancer
+
+pytestmark = pytest.mark.patient
 
 
 def refused(node: LoadBalancer, method: str, path: str, body: object = None) -> tuple[int, str]:

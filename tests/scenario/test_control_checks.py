@@ -10,6 +10,8 @@ import pytest
 
 from lab import Lab, eventually
 
+pytestmark = pytest.mark.patient
+
 AGENT_PORT = 9777
 HTTP_CHECK = "    check: {type: http, path: /healthz, expect: [200, 404]}\n"
 # `source` would send the lab's only client to one server.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from lab import Lab
+
+pytestmark = pytest.mark.patient
 
 
 def test_metrics_listener(lab: Lab) -> None:

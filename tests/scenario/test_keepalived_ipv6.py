@@ -11,6 +11,8 @@ from lab.keepalived import VRID, Cell, Keepalived
 from lab.lb import LoadBalancer
 from trial import metric
 
+pytestmark = pytest.mark.patient
+
 VIP6 = topology.VIP6
 PRIORITIES = (150, 100)
 # RFC 9568 erratum 8300: the first address of an advert is link-local; lbd names the one of the virtual MAC.

@@ -20,6 +20,8 @@ from lab.probes import ArpProbe
 from lab.recorder import FrameRecorder
 from trial import FULL
 
+pytestmark = pytest.mark.patient
+
 SECOND_VIP = "10.196.35.31"
 VIPS = (VIP, SECOND_VIP)
 SWAPPED = (SECOND_VIP, VIP)

@@ -6,11 +6,15 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
+
 from lab import VIP, Lab, eventually, holds, topology
 from lab.lb import LoadBalancer
 from lab.paths import REPOSITORY
 from lab.probes import ArpProbe
 from record import Measured
+
+pytestmark = pytest.mark.patient
 
 PRIORITIES = (200, 150)
 # What lbctl status exits with.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from lab import Lab, config, eventually
 from lab.lb import LoadBalancer
+
+pytestmark = pytest.mark.patient
 
 ADVERTS = 15
 
