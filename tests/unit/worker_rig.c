@@ -27,6 +27,8 @@ static void on_message(void *ctx, struct message *m)
 
 	rig->seen[m->kind]++;
 	if (m->kind == MESSAGE_VIEW_RETIRED) {
+		admission_free((struct admission *)(uintptr_t)m->view->services->clients);
+		admission_free((struct admission *)(uintptr_t)m->view->services->proxies);
 		free(m->view->services);
 		free(m->view);
 		m->view = NULL;
@@ -110,6 +112,12 @@ void rig_publish(struct rig *rig)
 					     .server_count = rig->server_count,
 					     .listeners = &all->listener,
 					     .listener_count = rig->listener.fd >= 0};
+	if (all->conf.allow_count + all->conf.deny_count > 0)
+		all->service.clients =
+		    admission_new(all->conf.allow, all->conf.allow_count, all->conf.deny, all->conf.deny_count);
+	if (all->conf.accept_proxy)
+		all->service.proxies =
+		    admission_new(all->conf.accept_proxy_from, all->conf.accept_proxy_from_count, NULL, 0);
 	*view = (struct pool_view){.generation = ++rig->generation,
 				   .conf = &all->global,
 				   .max_connections = rig->max_connections,

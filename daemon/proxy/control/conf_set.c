@@ -72,6 +72,31 @@ static bool make_plans(struct conf_set *set, struct lb_text *refusal)
 	return ok;
 }
 
+static void make_networks(struct conf_set *set)
+{
+	set->networks = must(calloc(set->conf->service_count + 1, sizeof(*set->networks)));
+	for (size_t s = 0; s < set->conf->service_count; s++) {
+		const struct lb_conf_service *service = &set->conf->services[s];
+		struct conf_set_networks *networks = &set->networks[s];
+
+		if (service->allow_count + service->deny_count > 0)
+			networks->clients = must(
+			    admission_new(service->allow, service->allow_count, service->deny, service->deny_count));
+		if (service->accept_proxy)
+			networks->proxies =
+			    must(admission_new(service->accept_proxy_from, service->accept_proxy_from_count, NULL, 0));
+	}
+}
+
+static void free_networks(struct conf_set *set)
+{
+	for (size_t s = 0; set->networks && s < set->conf->service_count; s++) {
+		admission_free(set->networks[s].clients);
+		admission_free(set->networks[s].proxies);
+	}
+	free(set->networks);
+}
+
 struct conf_set *conf_set_load(int fd, uint32_t own_node, struct lb_text *refusal)
 {
 	struct conf_set *set = must(calloc(1, sizeof(*set)));
@@ -85,6 +110,7 @@ struct conf_set *conf_set_load(int fd, uint32_t own_node, struct lb_text *refusa
 		lb_text_addf(refusal, "this node is not in the configuration");
 		goto release_set;
 	}
+	make_networks(set);
 	if (make_plans(set, refusal))
 		return set;
 
@@ -106,6 +132,7 @@ void conf_set_release(struct conf_set *set)
 	for (size_t i = 0; i < set->plan_count; i++)
 		check_plan_clear(&set->plans[i]);
 	free(set->plans);
+	free_networks(set);
 	lb_conf_free(set->conf);
 	free(set);
 }
@@ -116,4 +143,9 @@ const struct check_plan *conf_set_plan(const struct conf_set *set, const struct 
 		if (set->plans[i].check == check)
 			return &set->plans[i];
 	return NULL;
+}
+
+const struct conf_set_networks *conf_set_networks(const struct conf_set *set, const struct lb_conf_service *service)
+{
+	return &set->networks[service - set->conf->services];
 }

@@ -114,8 +114,16 @@ static struct issued *make_view(struct publisher *p, uint32_t worker, lb_time no
 	for (size_t i = 0; i < r->service_count; i++) {
 		const struct service *service = r->services[i];
 
+		const struct conf_set_networks *networks = conf_set_networks(p->set, service->conf);
+
 		services[i] = (struct pool_service){
-		    .block = service->block, .conf = service->conf, .servers = servers, .listeners = listeners};
+		    .block = service->block,
+		    .conf = service->conf,
+		    .clients = networks->clients,
+		    .proxies = networks->proxies,
+		    .servers = servers,
+		    .listeners = listeners,
+		};
 		services[i].server_count = list_servers(service, servers, now);
 		services[i].listener_count =
 		    list_listeners(p->params.listeners, service->conf->name, worker, listeners);

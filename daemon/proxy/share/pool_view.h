@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <lb/admission.h>
 #include <lb/conf.h>
 #include <lb/health_fsm.h>
 
@@ -32,6 +33,8 @@ struct pool_listener {
 struct pool_service {
 	struct service_block *block;	    /* identity */
 	const struct lb_conf_service *conf; /* settings; lives as long as the view */
+	const struct admission *clients;    /* who is served; NULL: everybody; lives as long as the view */
+	const struct admission *proxies;    /* who speaks for others (accept_proxy); NULL: nobody; likewise */
 	const struct pool_server *servers;
 	size_t server_count;
 	const struct pool_listener *listeners;

@@ -36,8 +36,9 @@ struct worker_server {
 
 struct worker_service {
 	struct service_block *block;
-	struct service_slot *slot;	    /* this worker's */
-	const struct lb_conf_service *conf; /* NULL: no view lists it any more */
+	struct service_slot *slot;		   /* this worker's */
+	const struct lb_conf_service *conf;	   /* NULL: no view lists it any more */
+	const struct admission *clients, *proxies; /* as in the view; read only while conf is there */
 	struct tcp_sock_options tcp;
 	struct balance *picker;
 	enum lb_balance_kind kind; /* of the picker */

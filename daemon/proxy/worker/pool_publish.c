@@ -197,6 +197,8 @@ static void commit_service(struct worker *w, struct service_plan *plan)
 	const struct lb_conf_service *conf = plan->from->conf;
 
 	service->conf = conf;
+	service->clients = plan->from->clients;
+	service->proxies = plan->from->proxies;
 	service->kind = conf->balance;
 	service->tcp = (struct tcp_sock_options){
 	    .keepalive_idle = conf->keepalive_idle,

@@ -14,20 +14,16 @@
 
 /* --- accept --- */
 
-static bool is_in(const struct lb_cidr *list, size_t count, const struct lb_addr *client)
+/* May this client be served at all? */
+static bool is_allowed(const struct worker_service *service, const struct lb_addr *client)
 {
-	for (size_t i = 0; i < count; i++)
-		if (lb_cidr_contains(&list[i], client))
-			return true;
-	return false;
+	return service->clients == NULL || admission_allows(service->clients, client);
 }
 
-/* May this client be served at all? */
-static bool is_allowed(const struct lb_conf_service *conf, const struct lb_addr *client)
+/* Does it speak for others? */
+static bool is_proxy(const struct worker_service *service, const struct lb_addr *client)
 {
-	if (is_in(conf->deny, conf->deny_count, client))
-		return false;
-	return conf->allow_count == 0 || is_in(conf->allow, conf->allow_count, client);
+	return service->proxies != NULL && admission_allows(service->proxies, client);
 }
 
 /* What can be said before there is a session; FLOW_END_NONE when nothing speaks against it. */
@@ -35,7 +31,7 @@ static enum flow_end judge(const struct worker_service *service, const struct lb
 {
 	const struct lb_conf_service *conf = service->conf;
 
-	if (!awaits_header && !is_allowed(conf, client))
+	if (!awaits_header && !is_allowed(service, client))
 		return FLOW_END_REFUSED;
 	if (conf->max_connections > 0 && pool_service_sessions(service) >= conf->max_connections)
 		return FLOW_END_LIMIT;
@@ -66,8 +62,7 @@ static void init_side(struct session *s, enum flow_side side, int fd)
 void session_start(struct worker *w, const struct session_origin *origin, int fd, const struct lb_endpoint *client)
 {
 	const struct lb_conf_service *conf = origin->service->conf;
-	bool awaits_header =
-	    conf->accept_proxy && is_in(conf->accept_proxy_from, conf->accept_proxy_from_count, &client->addr);
+	bool awaits_header = is_proxy(origin->service, &client->addr);
 	enum flow_end why = judge(origin->service, &client->addr, awaits_header);
 	struct session *s;
 
@@ -129,7 +124,7 @@ void session_admitted(struct session *s)
 		session_end(s, FLOW_END_NO_SERVER);
 		return;
 	}
-	if (s->awaits_header && !is_allowed(s->service->conf, &s->client.addr)) {
+	if (s->awaits_header && !is_allowed(s->service, &s->client.addr)) {
 		session_end(s, FLOW_END_REFUSED);
 		return;
 	}
