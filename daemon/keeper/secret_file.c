@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,11 +18,23 @@ static bool trusted_owner(uid_t owner)
 	return owner == 0 || owner == account || owner == geteuid();
 }
 
+/* Given by the service manager (LoadCredential=), which guards the directory and lets the account in by a list. */
+static bool is_credential(const char *path)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	size_t n = directory ? strlen(directory) : 0;
+
+	return n > 0 && strncmp(path, directory, n) == 0 && path[n] == '/' && !strstr(path + n, "/../");
+}
+
 static bool acceptable(const struct stat *st, const char *path, struct lb_err *err)
 {
+	/* Where there is such a list, the bits of the group only say what it allows at most. */
+	mode_t others = is_credential(path) ? S_IWGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+
 	if (!S_ISREG(st->st_mode))
 		return lb_err_set(err, "%s is not a regular file", path);
-	if (st->st_mode & (S_IRWXG | S_IRWXO))
+	if (st->st_mode & others)
 		return lb_err_set(err, "%s has mode %04o; others can read it: chmod 600 %s", path,
 				  (unsigned)(st->st_mode & 07777), path);
 	if (!trusted_owner(st->st_uid))
@@ -52,7 +65,13 @@ ssize_t secret_file_read(const char *path, uint8_t *out, size_t cap, struct lb_e
 
 	if (fd < 0) {
 		why = errno;
-		lb_err_errno(err, why, "%s cannot be read", path);
+		if (why == EACCES)
+			lb_err_set(err,
+				   "%s cannot be read: Permission denied; give it to the user that lbd runs as: "
+				   "chown " CAPS_USER " %s",
+				   path, path);
+		else
+			lb_err_errno(err, why, "%s cannot be read", path);
 		errno = why;
 		return -1;
 	}

@@ -17,6 +17,28 @@ bool caps_user(uid_t *uid, gid_t *gid)
 	return account != NULL;
 }
 
+/* Nothing of the ambient set may reach the programs that this one starts. */
+static void clear_ambient(void)
+{
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+/* Not root, and exactly these capabilities: a service manager gave them, and a filter may forbid to change them. */
+static bool has_exactly(const int *wanted, size_t count)
+{
+	if (geteuid() == 0)
+		return false;
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
+		bool want = false;
+		for (size_t i = 0; i < count; i++)
+			want |= wanted[i] == (int)cap;
+		if ((capng_have_capability(CAPNG_PERMITTED, cap) != 0) != want ||
+		    (capng_have_capability(CAPNG_EFFECTIVE, cap) != 0) != want)
+			return false;
+	}
+	return true;
+}
+
 /* Change to the account with the capabilities already selected in libcap-ng; stay as we are where that is refused. */
 static bool apply(struct lb_err *err)
 {
@@ -53,6 +75,9 @@ bool caps_drop_keeper(struct lb_err *err)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, (unsigned)needed[i]))
 			return lb_err_set(err, "capability %s is missing; run as root or from the systemd unit",
 					  capng_capability_to_name((unsigned)needed[i]));
+	clear_ambient();
+	if (has_exactly(needed, sizeof(needed) / sizeof(needed[0])))
+		return no_new_privileges(err);
 	capng_clear(CAPNG_SELECT_CAPS);
 	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
 		      -1);
@@ -61,6 +86,9 @@ bool caps_drop_keeper(struct lb_err *err)
 
 bool caps_drop_all(struct lb_err *err)
 {
+	clear_ambient();
+	if (has_exactly(NULL, 0))
+		return no_new_privileges(err);
 	capng_clear(CAPNG_SELECT_BOTH);
 	return apply(err) && no_new_privileges(err);
 }

@@ -30,6 +30,8 @@ class Lab(Faults):
     from, `observer` a host that only looks. With `third` there is a third load balancer.
     """
 
+    balancer: type[LoadBalancer] = LoadBalancer
+
     def __init__(self, third: bool = False) -> None:
         if os.environ.get("LBD_LAB") != "inside":
             raise RuntimeError("the lab runs in a namespace of its own: start this with tests/lab/enter")
@@ -42,7 +44,7 @@ class Lab(Faults):
         netns.create(self._names)
         self.lbs: list[LoadBalancer] = []
         try:
-            self.lbs = [LoadBalancer(name, self.directory, self.config) for name in balancers]
+            self.lbs = [self.balancer(name, self.directory, self.config) for name in balancers]
             self.masters = [ServerHost(name, self.directory, self.authority) for name in topology.MASTERS]
             self.workers = [ServerHost(name, self.directory, self.authority) for name in topology.WORKERS]
             self.client = Host(topology.CLIENT, self.directory)

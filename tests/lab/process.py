@@ -17,13 +17,13 @@ from .wait import eventually
 class Process:
     """Runs until it ends or is told to; `log` collects what it says and is appended to by a later start.
 
-    With `priority` it has realtime priority, see realtime.py.
+    Without a host it stays where it is started. With `priority` it has realtime priority, see realtime.py.
     """
 
     def __init__(
         self,
         argv: Sequence[str],
-        host: str,
+        host: str | None,
         log: Path,
         env: Mapping[str, str] | None = None,
         nofile: int | None = None,
@@ -42,7 +42,7 @@ class Process:
 
             def start() -> subprocess.Popen[bytes]:
                 return subprocess.Popen(
-                    ["ip", "netns", "exec", host, *argv],
+                    [*(("ip", "netns", "exec", host) if host else ()), *argv],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,

@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lab import Lab  # noqa: E402 # the path above comes first
+from lab import systemd  # noqa: E402
 
 from record import measured_values  # noqa: E402,F401 # a fixture for all files
 
@@ -26,6 +27,7 @@ LOG_LINES = 60
 def pytest_configure(config: pytest.Config) -> None:
     """The lab must not touch the machine's own network."""
     config.addinivalue_line("markers", "patient: measures no milliseconds and leaves the processor alone; may run beside others")
+    config.addinivalue_line("markers", "systemd: boots machines with a systemd of their own, which needs root")
     if os.environ.get("LBD_LAB") != "inside":
         raise pytest.UsageError("run this with tests/lab/enter /usr/bin/python3 -m pytest ...")
 
@@ -52,6 +54,16 @@ def lab_of_module() -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(name="machines", scope="module")
+def booted_machines() -> Iterator[systemd.SystemdLab]:
+    """Both load balancers under a systemd of their own, lbd enabled; one boot for all tests of a file."""
+    reason = systemd.missing()
+    if reason:
+        pytest.skip(reason)
+    with systemd.SystemdLab() as lab:
+        yield lab
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Adds the tails of the nodes' logs to the report of a failure."""
@@ -59,7 +71,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = outcome.get_result()  # type: ignore[attr-defined]
     if not report.failed:
         return
-    for name in ("lab", "lab3", "shared_lab"):
+    for name in ("lab", "lab3", "shared_lab", "machines"):
         lab = getattr(item, "funcargs", {}).get(name)
         if lab is not None:
             report.sections.append((f"logs of {name}", lab.logs(LOG_LINES)))

@@ -1,0 +1,306 @@
+"""Load balancers that are whole machines: each boots a real systemd, which starts, watches and stops lbd as in production.
+
+Needs root (not only that of a user namespace): `LBD_LAB_ROOT=1 tests/lab/enter COMMAND`; `missing()` says what is in the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+from typing import Callable, Mapping
+
+from . import netns, topology
+from .cluster import Lab
+from .lb import LoadBalancer, Result
+from .netns import command
+from .paths import REPOSITORY, build
+from .process import Process, kill_all, tail
+from .wait import NotYet, eventually
+
+BOOT = Path(__file__).parent / "systemd-boot"
+BOOT_TIMEOUT = 20.0
+CONFIG = "/etc/lbd/lbd.yaml"
+KEY = "/etc/lbd/cluster.key"
+UNIT = "lbd.service"
+
+# What of Debian's multi-user.target has no work in here.
+MASKED = (
+    "getty.target systemd-logind.service systemd-networkd.service systemd-timesyncd.service systemd-resolved.service"
+    " systemd-udevd.service systemd-udev-trigger.service systemd-update-utmp.service systemd-update-utmp-runlevel.service"
+    " systemd-random-seed.service systemd-user-sessions.service e2scrub_reap.service nginx.service haproxy.service"
+    " keepalived.service etcd.service etcd-server.service apt-daily.timer apt-daily-upgrade.timer remote-fs.target"
+    " ssh.service cron.service rsyslog.service networking.service ifupdown-pre.service systemd-firstboot.service"
+).split()
+
+# The machine's network is brought up by a service, as ifupdown and networkd do it, a while after the boot began.
+NETWORK = """\
+[Unit]
+Description=Network of the machine
+DefaultDependencies=no
+Before=network.target network-online.target shutdown.target
+Wants=network.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sleep 0.3
+ExecStart=ip link set lo up
+ExecStart=ip link set {interface} up
+ExecStart=ip address replace {address}/24 brd + dev {interface}
+ExecStop=ip address del {address}/24 dev {interface}
+ExecStop=ip link set {interface} down
+
+[Install]
+RequiredBy=network-online.target
+"""
+
+# /dev of these machines is made by hand and cannot be made again without the right to make devices.
+DROP_IN = """\
+[Service]
+PrivateDevices=no
+"""
+
+
+def missing() -> str:
+    """Why a systemd cannot be booted here, empty where it can."""
+    if os.environ.get("LBD_LAB_ROOT") != "1":
+        return "booting systemd needs root: run this as root with LBD_LAB_ROOT=1 tests/lab/enter"
+    if Path("/proc/self/uid_map").read_text(encoding="ascii").split() != ["0", "0", "4294967295"]:
+        return "booting systemd needs root of the machine, not of a user namespace"
+    if not Path("/lib/systemd/systemd").exists():
+        return "this machine has no systemd to boot"
+    if not any(Path(f"/sys/fs/cgroup/{name}").exists() for name in ("cgroup.procs", "unified/cgroup.procs")):
+        return "this machine has no control groups of version 2"
+    return ""
+
+
+def install(into: Path) -> None:
+    """Puts the product into the tree as `make install` does."""
+    make = ["make", "-s", "-C", str(REPOSITORY), "install", f"B={build()}", f"DESTDIR={into}"]
+    done = subprocess.run(make, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{' '.join(make)}: {done.stdout}{done.stderr}"
+
+
+class SystemdNode(LoadBalancer):
+    """A load balancer with a systemd of its own; only systemctl, journalctl and lbctl are used on it."""
+
+    def __init__(self, name: str, directory: Path, config: Callable[[], str]) -> None:
+        super().__init__(name, directory, config)
+        self.machine: Process | None = None
+        self.tree = self.directory / "tree"
+        self.files = self.directory / "machine"
+        self.console = self.directory / "boot.log"
+
+    # The machine
+
+    def prepare(self, key: bytes, installer: Callable[[Path], None] = install) -> None:
+        """Makes the tree of the machine: the product installed and configured, its network and nothing else to start."""
+        self.files.mkdir()
+        installer(self.tree)
+        system = self.tree / "etc/systemd/system"
+        (system / f"{UNIT}.d").mkdir(parents=True)
+        (system / f"{UNIT}.d/lab.conf").write_text(DROP_IN, encoding="ascii")
+        network = NETWORK.format(interface=topology.INTERFACE, address=self.address)
+        (system / "lab-network.service").write_text(network, encoding="ascii")
+        for target, unit in (("network-online", "lab-network.service"), ("multi-user", UNIT)):
+            wants = system / f"{target}.target.wants"
+            wants.mkdir()
+            place = "/etc/systemd/system" if unit.startswith("lab") else "/lib/systemd/system"
+            (wants / unit).symlink_to(f"{place}/{unit}")
+        for unit in MASKED:
+            (system / unit).symlink_to("/dev/null")
+        # Nor what the machine's init scripts would start.
+        (self.tree / "etc/systemd/system-generators").mkdir()
+        (self.tree / "etc/systemd/system-generators/systemd-sysv-generator").symlink_to("/dev/null")
+        (system / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
+        (self.tree / "etc/lbd").mkdir()
+        (self.tree / KEY[1:]).write_bytes(key)
+        (self.tree / KEY[1:]).chmod(0o600)
+        (self.tree / CONFIG[1:]).write_text(self._default_config(), encoding="utf-8")
+
+    def boot(self, wait: bool = True) -> None:
+        """Powers the machine on with its network down; waits until systemd has come to the end of its list."""
+        command("ip", "-n", self.name, "address", "flush", "dev", topology.INTERFACE, "scope", "global")
+        command("ip", "-n", self.name, "link", "set", topology.INTERFACE, "down")
+        argv = ["nsenter", f"--net={netns.path(self.name)}", str(BOOT), str(self.files), str(self.tree), self.name]
+        self.machine = Process(argv, None, self.console)
+        if wait:
+            self.wait_booted()
+
+    def wait_booted(self) -> None:
+        """Waits until systemd says that it runs."""
+
+        def booted() -> bool:
+            assert self.machine
+            if not self.machine.alive:
+                raise RuntimeError(f"{self.name}: systemd ended with {self.machine.returncode}\n{tail(self.console)}")
+            return self.systemctl("is-system-running").stdout.strip() in ("running", "degraded")
+
+        eventually(booted, BOOT_TIMEOUT, f"{self.name}: systemd up")
+
+    @property
+    def init(self) -> int:
+        """The process id of its systemd as seen from here."""
+        assert self.machine, f"{self.name} was not booted"
+        children = Path(f"/proc/{self.machine.pid}/task/{self.machine.pid}/children").read_text(encoding="ascii").split()
+        if not children:
+            raise ProcessLookupError(f"{self.name}: no systemd")
+        return int(children[0])
+
+    def power_off(self) -> None:
+        """The machine is gone at once."""
+        kill_all(self.name)
+
+    def wait_down(self, within: float = 20.0) -> int:
+        """Waits until the machine has shut down by itself."""
+        assert self.machine
+        return self.machine.wait(within)
+
+    # Commands on it
+
+    def on(self, *argv: str, timeout: float = 20.0, stdin: str | None = None) -> Result:
+        """Runs a command on the machine."""
+        whole = ["nsenter", "-t", str(self.init), "-a", "-r", "-w", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *argv]
+        done = subprocess.run(whole, capture_output=True, text=True, timeout=timeout, check=False, input=stdin)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def systemctl(self, *arguments: str, timeout: float = 20.0) -> Result:
+        """systemctl on the machine."""
+        return self.on("systemctl", *arguments, timeout=timeout)
+
+    def show(self, name: str) -> str:
+        """A property of the unit."""
+        return self.systemctl("show", "-P", name, UNIT).stdout.strip()
+
+    def journal(self, *arguments: str) -> str:
+        """What the journal has of the unit."""
+        return self.on("journalctl", "--no-pager", "-o", "short-precise", "-u", UNIT, *arguments).stdout
+
+    def lbctl(self, *arguments: str, timeout: float = 15.0) -> Result:
+        """lbctl on the machine."""
+        return self.on("lbctl", *arguments, timeout=timeout)
+
+    def drop_in(self, name: str, text: str | None) -> None:
+        """Adds settings to the unit, or (None) takes them away."""
+        path = f"/etc/systemd/system/{UNIT}.d/{name}.conf"
+        if text is None:
+            self.on("rm", "-f", path)
+        else:
+            self.on("sh", "-c", f"cat >{path}", stdin=textwrap.dedent(text))
+        done = self.systemctl("daemon-reload")
+        assert done.code == 0, done.stderr
+
+    # What scenarios use of a load balancer
+
+    def write_config(self, text: str | None = None) -> None:
+        """Puts the configuration where the unit reads it."""
+        done = self.on("sh", "-c", f"cat >{CONFIG}", stdin=text if text is not None else self._default_config())
+        assert done.code == 0, done.stderr
+
+    def start(self, config: str | None = None, *_: str, wait: bool = True, **__: object) -> None:  # type: ignore[override]
+        """systemctl start with that configuration."""
+        self.write_config(config)
+        done = self.systemctl("start", *([] if wait else ["--no-block"]), UNIT)
+        assert done.code == 0, f"{done.stderr}\n{self.journal('-n', '30')}"
+        if wait:
+            self.wait_up()
+
+    def wait_up(self, within: float = 10.0) -> None:
+        """Waits until lbd tells that it is backup or active."""
+        try:
+            eventually(lambda: self.role() in ("backup", "active"), within, f"{self.name}: lbd up")
+        except NotYet as late:
+            raise NotYet(f"{late}\n{self.journal('-n', '40')}") from late
+
+    def _process(self, program: bytes) -> int:
+        for pid in netns.processes(self.name):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(program):
+                    return pid
+        raise ProcessLookupError(f"{self.name}: no {program.decode()}")
+
+    @property
+    def pid(self) -> int:
+        """The process id of the keeper as seen from here."""
+        return self._process(b"/lbd")
+
+    def _call(self, argv: list[str], timeout: float = 15.0) -> Result:
+        return self.on(*argv, timeout=timeout)
+
+    def lbd_argv(self, *arguments: str) -> list[str]:
+        """How lbd is called on the machine."""
+        return ["lbd", *arguments]
+
+    @property
+    def socket(self) -> Path:  # type: ignore[override]
+        """The admin socket as reached from here."""
+        return Path(f"/proc/{self.init}/root/run/lbd/lbd.sock")
+
+    @socket.setter
+    def socket(self, _path: Path) -> None:
+        pass
+
+    def logs(self, lines: int = 40) -> str:
+        """The journal's end."""
+        try:
+            return f"---- {self.name}\n{self.on('journalctl', '--no-pager', '-o', 'short-precise', '-n', str(lines)).stdout}"
+        except (OSError, AssertionError, subprocess.SubprocessError) as error:
+            return f"---- {self.name}: no journal: {error}\n{tail(self.console)}"
+
+
+class SystemdLab(Lab):
+    """The reference cluster, its load balancers booted and lbd started by their systemd."""
+
+    balancer = SystemdNode
+
+    def __init__(self, installer: Callable[[Path], None] = install) -> None:
+        super().__init__()
+        try:
+            key = self.key_file.read_bytes()
+            for node in self.nodes:
+                node.prepare(key, installer)
+            for node in self.nodes:
+                node.boot(wait=False)
+            for node in self.nodes:
+                node.wait_booted()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """As for any lab; the machines' control groups go, too."""
+        super().close()
+        for name in topology.LOAD_BALANCERS:
+            for group in Path("/sys/fs/cgroup").glob(f"**/lbd-lab-{name}-*"):
+                for path, _, _ in os.walk(group, topdown=False):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(path)
+
+    def config(self, append: str = "", replace: Mapping[str, str] | None = None, key: bool = True) -> str:
+        """The reference file with the key where the machines have it."""
+        return super().config(append, replace, key).replace(str(self.key_file), KEY)
+
+    def settle(self) -> SystemdNode:
+        """Brings lbd up on both nodes, whatever happened before, and waits for an owner that serves; returns it."""
+        for node in self.nodes:
+            if not node.machine or not node.machine.alive:
+                node.boot()
+        for node in self.nodes:
+            node.systemctl("reset-failed", UNIT)
+            node.start()
+        eventually(lambda: len(self.holders()) == 1, 10.0, "one owner of the VIP")
+        eventually(lambda: self.client.get(topology.VIP, 80, timeout=1.0).status == 200, 10.0, "service on the VIP")
+        eventually(lambda: sorted(node.role() for node in self.nodes) == ["active", "backup"], 10.0, "both roles")
+        return self.owner()  # type: ignore[return-value]
+
+    @property
+    def nodes(self) -> list[SystemdNode]:
+        """The load balancers."""
+        return self.lbs  # type: ignore[return-value]
