@@ -37,6 +37,16 @@ static bool another_leads(const struct vrrp_fsm *fsm, const struct vrrp_event *e
 	return fsm->active.family != 0 && !lb_addr_equal(&event->source, &fsm->active);
 }
 
+/*
+ * The last advert of the node that handed over to us, overtaken by its release. It cannot be Active again sooner than
+ * an Active_Down_Interval later.
+ */
+static bool parting(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return fsm->reason == VRRP_REASON_HANDOVER && lb_addr_equal(&event->source, &fsm->predecessor) &&
+	       event->received_at - fsm->since < fsm->params.interval;
+}
+
 static bool acceptable(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	return !fsm->params.preempt || event->priority >= fsm->params.priority;
@@ -142,6 +152,7 @@ static void start_listening(struct vrrp_fsm *fsm, const struct vrrp_event *event
 {
 	forget_active(fsm);
 	fsm->active_adver_interval = fsm->params.interval;
+	fsm->listening_since = event->now;
 	fsm->listen_until = event->now + fsm->params.startup_delay;
 	arm_active_down(fsm, fsm->listen_until + down_interval(fsm));
 }
@@ -150,6 +161,7 @@ static void start_listening(struct vrrp_fsm *fsm, const struct vrrp_event *event
 static void listen_again(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	forget_active(fsm);
+	fsm->listening_since = event->now;
 	fsm->listen_until = lb_time_max(fsm->listen_until, event->now + down_interval(fsm) - skew_time(fsm));
 	arm_active_down(fsm, earliest_take(fsm));
 }
@@ -173,8 +185,20 @@ static void postpone(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 	fsm->postponed = true;
 }
 
+/*
+ * Listening is for nodes that do not know yet whom the segment carries to them. Who heard an Active and then its
+ * resignation, both since it began to listen, knows: nobody else leads, and there is nothing more to wait for.
+ */
+static bool heard_out(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return fsm->active.family != 0 && lb_addr_equal(&event->source, &fsm->active) &&
+	       fsm->last_advert >= fsm->listening_since && event->received_at >= fsm->listening_since;
+}
+
 static void await_successor(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
+	if (heard_out(fsm, event))
+		fsm->listen_until = 0;
 	forget_active(fsm);
 	fsm->last_advert = lb_time_max(fsm->last_advert, event->received_at);
 	arm_active_down(fsm, event->received_at + skew_time(fsm));
@@ -201,6 +225,12 @@ static void lead(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 	fsm->active_adver_interval = fsm->params.interval;
 	fsm->listen_until = 0;
 	reset_adver_timer(fsm, event);
+}
+
+static void succeed(struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	lead(fsm, event);
+	fsm->predecessor = event->source;
 }
 
 static void lead_no_more(struct vrrp_fsm *fsm, const struct vrrp_event *event)
@@ -309,7 +339,7 @@ static const struct transition table[] = {
 	/* A third node was faster than the release. */
 	ROW(BACKUP, TAKE,          another_leads,      nothing, NULL, BACKUP, NONE),
 	/* The owner has released to us, so there is nobody to wait for. */
-	ROW(BACKUP, TAKE,          NULL,               take, lead, ACTIVE, HANDOVER),
+	ROW(BACKUP, TAKE,          NULL,               take, succeed, ACTIVE, HANDOVER),
 	/* Having stood still, this node has not listened: silence proves nothing until it has for a whole interval. */
 	ROW(BACKUP, STALL,         NULL,               nothing, listen_again, BACKUP, NONE),
 	ROW(BACKUP, STARTUP,       NULL,               nothing, NULL, BACKUP, NONE),
@@ -324,6 +354,8 @@ static const struct transition table[] = {
 	ROW(ACTIVE, TIMER,         NULL,               nothing, NULL, ACTIVE, NONE),
 	/* Received before this node took over: the last words of the former Active, read after its release. */
 	ROW(ACTIVE, ADVERT,        stale,              nothing, NULL, ACTIVE, NONE),
+	/* It would depose a successor of lower priority. */
+	ROW(ACTIVE, ADVERT,        parting,            nothing, NULL, ACTIVE, NONE),
 	/* 6.4.3: If the Priority in the ADVERTISEMENT is 0: send an ADVERTISEMENT, reset the Adver_Timer to
 	 * Advertisement_Interval. */
 	ROW(ACTIVE, ADVERT,        resigning,          advertise, reset_adver_timer, ACTIVE, NONE),
@@ -341,8 +373,10 @@ static const struct transition table[] = {
 	ROW(ACTIVE, FAULT,         for_standby,        resign, lead_no_more, FAULT, STANDBY),
 	ROW(ACTIVE, FAULT,         for_lost_vip,       resign, lead_no_more, FAULT, VIP_LOST),
 	ROW(ACTIVE, FAULT,         NULL,               resign, lead_no_more, FAULT, CANNOT_SERVE),
-	/* Planned: the peer takes at once; should it not, this node is back after a whole Active_Down_Interval. */
-	ROW(ACTIVE, YIELD,         NULL,               resign, listen_again, BACKUP, HANDOVER),
+	/* Planned: the peer takes at once. Priority 0 would start the Skew_Time of all others, which may be shorter than
+	 * the way to that peer and back; one last advert bids them wait for a whole Active_Down_Interval, as this node
+	 * does, should the peer not take. */
+	ROW(ACTIVE, YIELD,         NULL,               give_way, listen_again, BACKUP, HANDOVER),
 	/* The lease is over and a peer may have taken: whatever is sent now could only harm it. */
 	ROW(ACTIVE, STALL,         NULL,               leave_silently, listen_again, BACKUP, STALL),
 	ROW(ACTIVE, STARTUP,       NULL,               nothing, NULL, ACTIVE, NONE),

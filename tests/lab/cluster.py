@@ -27,24 +27,24 @@ class Lab(Faults):
     """Builds everything when made and takes it down in `close()`; one at a time in a namespace.
 
     `lbs`, `masters` and `workers` are the hosts in order (also by name: `lab["k8s-lb-1"]`), `client` is where load comes
-    from, `observer` a host that only looks. With `third` there is a third load balancer.
+    from, `observer` a host that only looks. There are two load balancers, or up to five.
     """
 
     balancer: type[LoadBalancer] = LoadBalancer
 
-    def __init__(self, third: bool = False) -> None:
+    def __init__(self, balancers: int = 2) -> None:
         if os.environ.get("LBD_LAB") != "inside":
             raise RuntimeError("the lab runs in a namespace of its own: start this with tests/lab/enter")
         base().mkdir(parents=True, exist_ok=True)
         self.directory = Path(tempfile.mkdtemp(dir=base()))
         self.authority = Authority(base() / "pki")
         self.key_file = config.make_key(self.directory / "cluster.key")
-        balancers = topology.LOAD_BALANCERS[: 3 if third else 2]
-        self._names = [*balancers, *topology.MASTERS, *topology.WORKERS, topology.CLIENT, topology.OBSERVER]
+        names = topology.LOAD_BALANCERS[:balancers]
+        self._names = [*names, *topology.MASTERS, *topology.WORKERS, topology.CLIENT, topology.OBSERVER]
         netns.create(self._names)
         self.lbs: list[LoadBalancer] = []
         try:
-            self.lbs = [self.balancer(name, self.directory, self.config) for name in balancers]
+            self.lbs = [self.balancer(name, self.directory, self.config) for name in names]
             self.masters = [ServerHost(name, self.directory, self.authority) for name in topology.MASTERS]
             self.workers = [ServerHost(name, self.directory, self.authority) for name in topology.WORKERS]
             self.client = Host(topology.CLIENT, self.directory)
@@ -111,12 +111,10 @@ class Lab(Faults):
     def config(self, append: str = "", replace: Mapping[str, str] | None = None, key: bool = True) -> str:
         """The text of the lab's lbd.yaml, see config.reference; give it to `lb.start()`."""
         text = config.reference(self.key_file if key else None, append, replace)
-        if len(self.lbs) == 3:
-            second, third = self.lbs[1:]
-            line = f"  {second.name}: {second.address}\n"
-            assert line in text, f"{config.REFERENCE} has no {line!r}"
-            text = text.replace(line, f"{line}  {third.name}: {third.address}\n")
-        return text
+        second, *more = self.lbs[1:]
+        line = f"  {second.name}: {second.address}\n"
+        assert not more or line in text, f"{config.REFERENCE} has no {line!r}"
+        return text.replace(line, line + "".join(f"  {node.name}: {node.address}\n" for node in more))
 
     def start(self, text: str | None = None, within: float = 10.0, **options: Any) -> LoadBalancer:
         """Starts lbd on every load balancer and waits for an owner that serves both ports; returns it."""

@@ -34,7 +34,7 @@ def test_clusters_are_built_quickly_and_leave_nothing() -> None:
     """Two clusters, one after the other, each up in less than two seconds and gone without a trace."""
     for _ in range(2):
         began = time.monotonic()
-        with Lab(third=True) as lab:
+        with Lab(balancers=3) as lab:
             assert time.monotonic() - began < 2.0
             assert lab.lbs[2].address in lab.lbs[2].addresses()
         assert not os.listdir("/run/netns")

@@ -7,7 +7,7 @@ VIP6 = "fd00:35::30"
 INTERFACE = "eth0"
 SWITCH = "switch"
 
-LOAD_BALANCERS = ("k8s-lb-1", "k8s-lb-2", "k8s-lb-3")
+LOAD_BALANCERS = ("k8s-lb-1", "k8s-lb-2", "k8s-lb-3", "k8s-lb-4", "k8s-lb-5")
 MASTERS = ("k8s-master-1", "k8s-master-2", "k8s-master-3")
 WORKERS = ("k8s-worker-1", "k8s-worker-2", "k8s-worker-3")
 CLIENT = "client"
@@ -24,6 +24,8 @@ HOST_NUMBERS = {
     "k8s-lb-2": 26,
     "k8s-worker-3": 27,
     "k8s-lb-3": 28,
+    "k8s-lb-4": 29,
+    "k8s-lb-5": 32,
     CLIENT: 100,
     OBSERVER: 101,
 }

@@ -42,7 +42,7 @@ def fresh_lab() -> Iterator[Lab]:
 @pytest.fixture(name="lab3")
 def fresh_lab_of_three() -> Iterator[Lab]:
     """The same with three load balancers."""
-    with Lab(third=True) as lab:
+    with Lab(balancers=3) as lab:
         yield lab
 
 

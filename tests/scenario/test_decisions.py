@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from lab import Lab, eventually, holds
@@ -132,35 +130,3 @@ def test_differences_are_shown_and_never_acted_on(lab: Lab, difference: str) -> 
     assert {node: node.status()["since"] for node in lab.lbs} == before
     assert node_of(owner, peer)["config"] != owner.status()["config"]
     assert node_of(owner, peer)["version"] == owner.status()["version"]
-
-
-def test_three_nodes(lab3: Lab) -> None:
-    """Two of three die one after the other: each time one of the rest takes over; started again, they stay backup."""
-    first = lab3.start()
-    with lab3.arpprobe() as arp:
-        first.signal_all(signal.SIGKILL)
-        second = eventually(lambda: next((n for n in lab3.lbs if n is not first and n.has_address()), None), 2.0)
-        eventually(lambda: not first.has_address(), 3.0, "the address ends by itself")
-        second.signal_all(signal.SIGKILL)
-        last = next(n for n in lab3.lbs if n not in (first, second))
-        eventually(last.has_address, 2.0)
-        eventually(lambda: not second.has_address(), 3.0)
-        first.start()
-        second.start()
-        eventually(lambda: all(n is last or n.role() == "backup" for n in lab3.lbs), 5.0)
-        owner_is(lab3, last, 1.5)
-    assert arp.both_ms() == 0
-
-
-def test_three_nodes_hand_over_to_the_one_that_is_named(lab3: Lab) -> None:
-    """A planned hand-over among three goes to the node that was asked for, and nobody else takes the VIP on the way."""
-    owner = lab3.start()
-    with lab3.arpprobe() as arp:
-        for target in (lab3.lbs[2], lab3.lbs[1], lab3.lbs[0]):
-            if target is owner:
-                continue
-            eventually(lambda n=target: node_of(lab3.owner(), n)["can_serve"], 3.0)
-            done = lab3.owner().lbctl("failover", "--to", target.name)
-            assert done.code == 0, done.stderr
-            eventually(lambda n=target: lab3.holders() == [n], 1.0)
-    assert arp.both_ms() == 0

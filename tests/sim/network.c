@@ -46,9 +46,11 @@ void sim_send(struct sim *sim, struct sim_packet *packet)
 	lb_time at = sim->now + sim->delay_min;
 	if (sim->delay_max > sim->delay_min)
 		at += lb_random_below(&sim->random, (uint32_t)(sim->delay_max - sim->delay_min));
-	lb_time *last = &sim->last_arrival[packet->from][packet->to];
-	if (sim->in_order)
+	lb_time *last = &sim->last_arrival[packet->advert][packet->from][packet->to];
+	if (sim->in_order || sim->flows_in_order)
 		at = lb_time_max(at, *last);
+	if (sim->in_order)
+		at = lb_time_max(at, sim->last_arrival[!packet->advert][packet->from][packet->to]);
 	*last = at;
 	sim_push(sim, at, SIM_DELIVER, packet->to, packet);
 }

@@ -99,10 +99,12 @@ struct sim {
 	/* The network. */
 	lb_duration delay_min, delay_max;
 	uint32_t loss_percent;
-	bool in_order; /* packets of one direction do not overtake each other */
+	bool in_order;	     /* packets of one direction do not overtake each other */
+	bool flows_in_order; /* adverts do not overtake adverts, nor datagrams of the peer link such, as of a real host
+			      */
 	uint8_t group[SIM_NODES_MAX];
-	bool one_way[SIM_NODES_MAX][SIM_NODES_MAX]; /* [from][to] is cut */
-	lb_time last_arrival[SIM_NODES_MAX][SIM_NODES_MAX];
+	bool one_way[SIM_NODES_MAX][SIM_NODES_MAX];	       /* [from][to] is cut */
+	lb_time last_arrival[2][SIM_NODES_MAX][SIM_NODES_MAX]; /* of adverts: [1] */
 
 	/* What is watched. */
 	bool calm;	    /* no loss, no overtaking, no one-way cut, short delays: a partition may be there */

@@ -253,7 +253,7 @@ END_TEST
 START_TEST(yielding_node_waits_a_whole_interval)
 {
 	become_active();
-	ck_assert_str_eq(happen(VRRP_EVENT_YIELD), "sessions resign release changed");
+	ck_assert_str_eq(happen(VRRP_EVENT_YIELD), "advert sessions release changed");
 	is(VRRP_BACKUP, VRRP_REASON_HANDOVER);
 	lb_time released = now;
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), released + down());
@@ -265,7 +265,7 @@ START_TEST(yielding_node_waits_a_whole_interval)
 }
 END_TEST
 
-/* The owner releases to this node, but a third one has followed the resignation first: two must not lead. */
+/* The owner releases to this node, but a third one has followed a resignation first: two must not lead. */
 START_TEST(a_release_is_not_taken_from_a_third_node)
 {
 	struct vrrp_event take = {.kind = VRRP_EVENT_TAKE, .source = lower};

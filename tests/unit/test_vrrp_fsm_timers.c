@@ -49,21 +49,62 @@ END_TEST
 
 /* ---- running timers ---- */
 
-START_TEST(startup_delay_holds_whatever_is_heard)
+static void begin_with_delay(void)
 {
 	struct vrrp_params p = usual;
 
 	p.startup_delay = LB_SEC(2);
 	begin(&p);
 	become_backup();
+}
+
+START_TEST(startup_delay_holds_for_a_node_that_hears_nobody)
+{
+	begin_with_delay();
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), T0 + LB_SEC(2) + down());
 	now += LB_MSEC(50);
 	hear(250, &lower);
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), T0 + LB_SEC(2) + vrrp_skew_time(3, 240, A));
+	/* Not the one that leads. */
+	hear(0, &higher);
+	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), T0 + LB_SEC(2) + vrrp_skew_time(3, 240, A));
+
+	/* A resignation alone does not tell who else may lead. */
+	begin_with_delay();
 	hear(0, &lower);
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), T0 + LB_SEC(2) + vrrp_skew_time(3, 240, A));
-	/* Later on it is no hindrance. */
-	now = T0 + LB_SEC(3);
+}
+END_TEST
+
+START_TEST(startup_delay_ends_with_the_active_that_was_heard)
+{
+	begin_with_delay();
+	now += LB_MSEC(50);
+	hear(250, &lower);
+	now += LB_MSEC(50);
+	hear(0, &lower);
+	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), now + vrrp_skew_time(3, 240, A));
+	ck_assert_str_eq(timer(), "advert take announce changed");
+	is(VRRP_ACTIVE, VRRP_REASON_PEER_RESIGNED);
+}
+END_TEST
+
+/* Both had queued up while this node stood still: somebody else may lead since then. */
+START_TEST(old_resignation_does_not_end_listening)
+{
+	struct vrrp_event e = {.kind = VRRP_EVENT_ADVERT, .source = lower, .priority = 250, .interval = A};
+
+	become_backup();
+	now += LB_SEC(5);
+	happen(VRRP_EVENT_STALL);
+	e.received_at = now - LB_SEC(3);
+	feed(e);
+	e.received_at += LB_MSEC(10);
+	e.priority = 0;
+	feed(e);
+	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), now + down());
+	/* What is heard from now on counts. */
+	hear(250, &lower);
 	hear(0, &lower);
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), now + vrrp_skew_time(3, 240, A));
 }
@@ -122,6 +163,32 @@ START_TEST(adverts_from_before_the_state_are_ignored)
 	e.received_at = now - 1;
 	ck_assert_str_eq(feed(e), "");
 	is(VRRP_ACTIVE, VRRP_REASON_HANDOVER);
+}
+END_TEST
+
+/* The former owner's last advert, which its release has overtaken; one of a later time is as good as any. */
+START_TEST(parting_advert_does_not_depose_the_successor)
+{
+	become_backup();
+	hear(250, &lower);
+	now += A;
+	feed((struct vrrp_event){.kind = VRRP_EVENT_TAKE, .source = lower});
+	now += LB_USEC(50);
+	ck_assert_str_eq(hear(250, &lower), "");
+	is(VRRP_ACTIVE, VRRP_REASON_HANDOVER);
+	ck_assert_str_eq(hear(250, &higher), "advert sessions release changed");
+
+	begin(&usual);
+	become_active();
+	happen(VRRP_EVENT_TAKE);
+	is(VRRP_ACTIVE, VRRP_REASON_ACTIVE_DOWN_TIMER);
+	ck_assert_str_eq(hear(250, &lower), "advert sessions release changed");
+
+	begin(&usual);
+	become_backup();
+	feed((struct vrrp_event){.kind = VRRP_EVENT_TAKE, .source = lower});
+	now += A;
+	ck_assert_str_eq(hear(250, &lower), "advert sessions release changed");
 }
 END_TEST
 
@@ -245,7 +312,10 @@ int main(void)
 	tcase_add_loop_test(formulas, timers_follow_the_formulas, 0, sizeof(timer_rows) / sizeof(timer_rows[0]));
 	tcase_add_test(formulas, lease_is_shorter_than_any_active_down_interval);
 	tcase_add_checked_fixture(running, initialized, NULL);
-	tcase_add_test(running, startup_delay_holds_whatever_is_heard);
+	tcase_add_test(running, startup_delay_holds_for_a_node_that_hears_nobody);
+	tcase_add_test(running, startup_delay_ends_with_the_active_that_was_heard);
+	tcase_add_test(running, old_resignation_does_not_end_listening);
+	tcase_add_test(running, parting_advert_does_not_depose_the_successor);
 	tcase_add_test(running, interval_is_learned);
 	tcase_add_test(running, timers_run_from_the_kernels_time);
 	tcase_add_test(running, adverts_from_before_the_state_are_ignored);

@@ -83,8 +83,9 @@ enum vrrp_action {
 
 /*
  * Taking is SEND_ADVERT, TAKE_VIP, ANNOUNCE. Leaving is END_SESSIONS, SEND_RESIGN, RELEASE_VIP; when a better advert
- * was heard, SEND_ADVERT (the last, losing one, so that the winner announces again), END_SESSIONS, RELEASE_VIP; after a
- * stall nothing is sent. STATE_CHANGED comes last, exactly when the state differs from before the step.
+ * was heard, SEND_ADVERT (the last, losing one, so that the winner announces again), END_SESSIONS, RELEASE_VIP; the
+ * same when handing over, where the last advert keeps all others waiting; after a stall nothing is sent. STATE_CHANGED
+ * comes last, exactly when the state differs from before the step.
  */
 #define VRRP_ACTIONS_MAX 6
 struct vrrp_actions {
@@ -112,10 +113,12 @@ struct vrrp_fsm {
 	lb_time active_down_timer;	   /* Backup: when the Active is declared dead; else LB_TIME_NEVER */
 	struct lb_addr active;		   /* last Active heard (self while Active); family 0 unknown */
 	uint8_t active_priority;
-	lb_time last_advert;  /* receive time of the last accepted advert; 0 none */
-	lb_time listen_until; /* Backup: active_down_timer fires Skew_Time after this at the earliest */
-	bool active_resigned; /* Backup: active_down_timer was armed by a priority 0 advert */
-	bool postponed;	      /* Backup: active_down_timer was noticed late and moved on */
+	struct lb_addr predecessor; /* Active by HANDOVER: who released to us */
+	lb_time last_advert;	    /* receive time of the last accepted advert; 0 none */
+	lb_time listening_since;    /* Backup: when listening began anew; what was received before proves nothing */
+	lb_time listen_until;	    /* Backup: active_down_timer fires Skew_Time after this at the earliest */
+	bool active_resigned;	    /* Backup: active_down_timer was armed by a priority 0 advert */
+	bool postponed;		    /* Backup: active_down_timer was noticed late and moved on */
 };
 
 void vrrp_fsm_init(struct vrrp_fsm *fsm, const struct vrrp_params *params);
