@@ -6,7 +6,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include <lb/log.h>
 
@@ -16,6 +15,7 @@
 #include "daemon/sys/caps.h"
 #include "daemon/sys/logsink.h"
 #include "daemon/sys/realtime.h"
+#include "daemon/sys/sandbox.h"
 
 struct options {
 	const char *config, *runtime_dir;
@@ -125,6 +125,8 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 	struct keeper *keeper;
 	int code;
 
+	/* The key is about to be read. */
+	sandbox_hide();
 	realtime_raise_files();
 	keeper = keeper_new(&(struct keeper_params){.loop = ev_default_loop(0),
 						    .conf_path = o->config,
@@ -135,12 +137,15 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 	if (!keeper)
 		return fail(&err, KEEPER_EXIT_FAILURE);
 	realtime_enter();
-	if (!caps_drop_keeper(&err) || !keeper_start(keeper, &err)) {
+	if (!caps_drop_keeper(&err)) {
 		code = fail(&err, KEEPER_EXIT_FAILURE);
 		goto free_keeper;
 	}
-	/* The key is in memory: no core dump, no ptrace by the same user. */
-	prctl(PR_SET_DUMPABLE, 0);
+	sandbox_enter_keeper(o->runtime_dir);
+	if (!keeper_start(keeper, &err)) {
+		code = fail(&err, KEEPER_EXIT_FAILURE);
+		goto free_keeper;
+	}
 	code = keeper_run(keeper);
 	lb_notice("stopped code=%d", code);
 

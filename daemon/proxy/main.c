@@ -18,6 +18,7 @@
 #include "daemon/proxy/worker/worker.h"
 #include "daemon/sys/caps.h"
 #include "daemon/sys/logsink.h"
+#include "daemon/sys/sandbox.h"
 
 /* Client addresses counted at a time for max_connections_per_source; half a megabyte. */
 #define SOURCES 65536
@@ -69,6 +70,7 @@ int main(void)
 	}
 	if (!tie_to_keeper(keeper))
 		return EXIT_FAILURE;
+	sandbox_enter_proxy();
 	sources = source_table_new(SOURCES);
 	control = control_new(&(struct control_params){
 	    .loop = ev_default_loop(0),

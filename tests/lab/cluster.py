@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Mapping
 
-from . import config, netns, sanitizer, topology
+from . import config, netns, refusals, sanitizer, topology
 from .faults import Faults
 from .host import Host, ServerHost
 from .lb import LoadBalancer
@@ -43,6 +43,7 @@ class Lab(Faults):
         self._names = [*names, *topology.MASTERS, *topology.WORKERS, topology.CLIENT, topology.OBSERVER]
         netns.create(self._names)
         self.lbs: list[LoadBalancer] = []
+        self.refusals_expected = False
         try:
             self.lbs = [self.balancer(name, self.directory, self.config) for name in names]
             self.masters = [ServerHost(name, self.directory, self.authority) for name in topology.MASTERS]
@@ -63,12 +64,15 @@ class Lab(Faults):
     def close(self) -> None:
         """Ends every process, removes the networks and, unless LBD_LAB_DIR keeps them, the files.
 
-        Fails if a sanitizer has found something in a load balancer.
+        Fails if a sanitizer has found something in a load balancer, or its sandbox has refused it something while
+        `refusals_expected` is false.
         """
         found = sanitizer.end_in_order(self.lbs) if sanitizer.active() else []
         for name in self._names:
             kill_all(name)
         found += sanitizer.reports(balancer.directory for balancer in self.lbs)
+        if not self.refusals_expected:
+            found += refusals.reports(balancer.directory for balancer in self.lbs)
         netns.delete(self._names)
         if "LBD_LAB_DIR" not in os.environ:
             shutil.rmtree(self.directory, ignore_errors=True)

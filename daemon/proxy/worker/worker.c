@@ -202,7 +202,10 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* Signals are the control thread's; SIGPIPE, too, has no meaning here. */
+/*
+ * Signals are the control thread's; SIGPIPE, too, has no meaning here. The kernel's answer to a call that the sandbox
+ * refuses is for the thread that made it.
+ */
 static int start_thread(struct worker *w)
 {
 	sigset_t all, before;
@@ -210,6 +213,7 @@ static int start_thread(struct worker *w)
 	int error;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

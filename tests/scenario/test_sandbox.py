@@ -1,0 +1,167 @@
+"""Goal: whoever takes over a process of lbd from inside can do little more than that process does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lab import Lab, eventually, refusals, sanitizer
+from lab.lb import LoadBalancer
+from lab.node_faults import preload
+from lab.paths import REPOSITORY, program
+
+pytestmark = pytest.mark.patient
+
+EPERM, EACCES, OK = errno.EPERM, errno.EACCES, 0
+without_sanitizer = pytest.mark.skipif(sanitizer.active(), reason="a sanitizer needs some of what is refused")
+
+# How attempts of code inside the proxy end, and inside the keeper, whose list of calls is longer.
+IN_PROXY = {
+    "dumpable": 0,
+    "execve": EPERM,
+    "fork": EPERM,
+    "ptrace": EPERM,
+    "unshare": EPERM,
+    "packet": EPERM,
+    "netlink": EPERM,
+    "raw": EPERM,
+    "port": EACCES,
+    "any-port": OK,
+    "write": EACCES,
+    "read": OK,
+    "code": EPERM,
+}
+IN_KEEPER = {
+    "dumpable": 0,
+    "execve": errno.ENOENT,
+    "fork": OK,
+    "shell": EACCES,
+    "ptrace": EPERM,
+    "unshare": EPERM,
+    "write": EACCES,
+    "read": OK,
+    "code": EPERM,
+}
+REFUSED_BY_FILTER = {"execve", "fork", "ptrace", "unshare", "socket", "mmap"}
+
+
+def attempts(lab: Lab, node: LoadBalancer, where: str) -> dict[str, int]:
+    """Lets the intruder loose in the program of the node and returns the error of each attempt."""
+    trigger = lab.directory / "intruder"
+    trigger.write_text(where, encoding="ascii")
+    found: dict[str, int] = {}
+
+    def over() -> bool:
+        text = node.log.read_text(encoding="utf-8")
+        found.update({name: int(error) for name, error in re.findall(r"^intruder (\S+) (\d+)$", text, re.MULTILINE)})
+        return "code" in found
+
+    eventually(over, 10.0, "the intruder's attempts")
+    trigger.unlink()
+    return found
+
+
+def start_with(lab: Lab, shims: str) -> LoadBalancer:
+    """lbd on the first node with shims preloaded; it becomes owner alone."""
+    paths = ":".join(program(f"tests/lab/{shim}.so") for shim in shims.split())
+    lab.refusals_expected = True
+    lab.lbs[0].start(env={**preload("intruder"), "LD_PRELOAD": paths, "LAB_INTRUDER": str(lab.directory / "intruder")})
+    eventually(lab.lbs[0].has_address, 10.0, "one owner of the VIP")
+    return lab.lbs[0]
+
+
+@without_sanitizer
+def test_code_inside_the_proxy_is_locked_in(lab: Lab) -> None:
+    """No program, no process, no packet, no port, no file: each attempt fails and is named in the log, and lbd serves on."""
+    node = start_with(lab, "intruder")
+    assert attempts(lab, node, "lbd-proxy") == IN_PROXY
+    assert {call for where, call in refusals.of_log(node.log) if where == "lbd-proxy"} == REFUSED_BY_FILTER
+    eventually(lambda: lab.client.get("10.196.35.30", 80, timeout=1.0).status == 200, 10.0, "lbd serves on")
+
+
+@without_sanitizer
+def test_code_inside_the_keeper_starts_nothing(lab: Lab) -> None:
+    """The owner of the VIP can use the network, and start the programs of lbd; it writes nowhere but in its directory."""
+    node = start_with(lab, "intruder")
+    found = attempts(lab, node, "lbd")
+    assert {name: found[name] for name in IN_KEEPER} == IN_KEEPER
+    os.kill(node.proxy_pid, signal.SIGKILL)
+    eventually(lambda: node.role() == "active", 10.0, "the proxy is started again all the same")
+
+
+@without_sanitizer
+def test_kernel_without_sandboxes(lab: Lab) -> None:
+    """One warning each for Landlock and seccomp from each process, and lbd serves; the intruder shows what is missing then."""
+    node = start_with(lab, "no_sandbox intruder")
+    log = node.log.read_text(encoding="utf-8")
+    for name in ("lbd", "lbd-proxy"):
+        assert len(re.findall(f"^<4>{name} files are not restricted: ", log, re.MULTILINE)) == 1
+        assert len(re.findall(f"^<4>{name} system calls are not restricted: ", log, re.MULTILINE)) == 1
+    eventually(lambda: lab.client.get("10.196.35.30", 80, timeout=1.0).status == 200, 10.0, "service on the VIP")
+    found = attempts(lab, node, "lbd-proxy")
+    assert (found["execve"], found["shell"], found["write"], found["port"]) == (errno.ENOENT, OK, OK, OK)
+
+
+def listed(*tables: str) -> set[str]:
+    """The names of calls in the tables of daemon/sys/syscalls.c."""
+    text = (REPOSITORY / "daemon/sys/syscalls.c").read_text(encoding="utf-8")
+    parts = {name: re.search(rf"row {name}\[\] = {{(.*?)^}};", text, re.MULTILINE | re.DOTALL) for name in tables}
+    assert all(parts.values()), parts
+    return {call for part in parts.values() if part for call in re.findall(r"(?:ANY|IF|IF_BOTH)\((\w+)", part[1])}
+
+
+def calls_made(traces: list[Path]) -> tuple[Counter[str], Counter[str]]:
+    """The calls of keepers and of proxies, each from the moment at which its filter was in force."""
+    keepers: Counter[str] = Counter()
+    proxies: Counter[str] = Counter()
+    for trace in traces:
+        text = trace.read_text(encoding="utf-8", errors="replace")
+        calls = re.findall(r"^(\w+)\(", text, re.MULTILINE)
+        last = max((i for i, call in enumerate(calls) if call == "seccomp"), default=None)
+        (proxies if '"lbd-proxy"' in text or last is None else keepers).update(calls[0 if last is None else last + 1 :])
+    return keepers, proxies
+
+
+@without_sanitizer
+def test_calls_made(lab: Lab) -> None:
+    """What both processes ask the kernel for in a short life with traffic, a reload, a crash and a hand-over is listed."""
+    traces = lab.directory / "traces"
+    traces.mkdir()
+    for node in lab.lbs:
+        argv = node.lbd_argv
+        node.lbd_argv = lambda *a, argv=argv, name=node.name: ["strace", "-ff", "-o", str(traces / name), *argv(*a)]
+    owner = lab.start(within=30.0)
+    with lab.sessions(5):
+        assert owner.lbctl("reload").code == 0
+        os.kill(owner.proxy_pid, signal.SIGKILL)
+        eventually(lambda: owner.role() in ("active", "backup"), 10.0)
+        assert lab.owner().lbctl("metrics").code == 0
+        lab.owner().lbctl("failover", "--wait")
+    for node in lab.lbs:
+        node.signal_all(signal.SIGTERM)
+    eventually(lambda: not any(n.process and n.process.alive for n in lab.lbs), 15.0, "end of both nodes")
+    keepers, proxies = calls_made(sorted(traces.iterdir()))
+    for name, made in (("keeper", keepers), ("proxy", proxies)):
+        print(name, " ".join(f"{call}:{n}" for call, n in made.most_common()))
+    assert keepers["execve"] >= 0 and proxies["splice"] + proxies["recvfrom"] > 0
+    assert set(proxies) <= listed("common", "proxy") | {"clone3"}, set(proxies) - listed("common", "proxy")
+    assert set(keepers) <= listed("common", "proxy", "keeper"), set(keepers) - listed("common", "proxy", "keeper")
+    assert not listed("common", "proxy") & {"ptrace", "execve", "execveat", "fork", "vfork", "kill", "listen", "unshare"}
+
+
+def test_key_is_masked(lab: Lab) -> None:
+    """The pages with the cluster's key are no part of a dump that somebody else makes of the keeper, and no log has it."""
+    node = lab.lbs[0]
+    node.start()
+    smaps = Path(f"/proc/{node.pid}/smaps").read_text(encoding="ascii")
+    maps = re.findall(r"^[0-9a-f]+-[0-9a-f]+ rw-p .*? 0 +(\[heap\])?$.*?^VmFlags: (.*?)$", smaps, re.MULTILINE | re.DOTALL)
+    assert any("dd" in flags.split() for _, flags in maps), maps
+    key = lab.key_file.read_bytes()
+    log = node.log.read_bytes()
+    assert key not in log and key.hex().encode() not in log.lower()
