@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Iterable
 
-LINE = re.compile(r"^<4>(\S+) sandbox refused call=(\S+)", re.MULTILINE)
+LINE = re.compile(r"^(?:<4>)?(\S+) sandbox refused call=(\S+)", re.MULTILINE)
 
 
 def of_log(log: Path) -> list[tuple[str, str]]:

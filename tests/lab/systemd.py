@@ -275,7 +275,10 @@ class SystemdLab(Lab):
             raise
 
     def close(self) -> None:
-        """As for any lab; the machines' control groups go, too."""
+        """As for any lab, refusals of the sandbox included; the machines' control groups go, too."""
+        for node in self.lbs:
+            with contextlib.suppress(OSError, AssertionError, subprocess.SubprocessError):
+                (node.directory / "lbd.log").write_text(node.on("journalctl", "-o", "cat", "-u", UNIT).stdout, encoding="utf-8")
         super().close()
         for name in topology.LOAD_BALANCERS:
             for group in Path("/sys/fs/cgroup").glob(f"**/lbd-lab-{name}-*"):
