@@ -2,7 +2,7 @@
 
 #include <lb/hash.h>
 
-/* First checks are spread over this long, so that a start does not send all of them at the same instant. */
+/* First checks are spread over this long at least, so that a start does not send all of them at the same instant. */
 #define INITIAL_SPREAD LB_MSEC(50)
 
 const char *health_state_name(enum health_state s)
@@ -98,7 +98,9 @@ void health_init(struct health_fsm *h, const struct health_params *params, uint6
 				 .reason = HEALTH_REASON_INITIAL,
 				 .since = now,
 				 .jitter = seed};
-	h->next_check = now + (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)INITIAL_SPREAD);
+	h->next_check =
+	    now + (lb_duration)(lb_random_next(&h->jitter) %
+				(uint64_t)(params->initial_spread > 0 ? params->initial_spread : INITIAL_SPREAD));
 	h->checked = now - params->fast_interval;
 }
 
@@ -108,19 +110,19 @@ void health_set_params(struct health_fsm *h, const struct health_params *params,
 	h->next_check = lb_time_min(h->next_check, now + params->interval);
 }
 
-static bool on_success(struct health_fsm *h, lb_time now)
+static bool on_success(struct health_fsm *h, uint16_t quorum, lb_time now)
 {
 	if (h->successes < UINT16_MAX)
 		h->successes++;
 	h->failures = 0;
 	h->connect_errors = 0;
 	/* The first answer of all decides; a server that was out must prove itself `rise` times. */
-	if (h->state == HEALTH_UNKNOWN || h->successes >= h->params.rise)
+	if (h->state == HEALTH_UNKNOWN || h->successes >= quorum)
 		return enter(h, HEALTH_UP, HEALTH_REASON_CHECK_PASSED, now);
 	return false;
 }
 
-static bool on_failure(struct health_fsm *h, bool answered, lb_time now)
+static bool on_failure(struct health_fsm *h, bool answered, uint16_t quorum, lb_time now)
 {
 	enum health_state target = answered ? HEALTH_NOT_READY : HEALTH_DOWN;
 
@@ -129,29 +131,39 @@ static bool on_failure(struct health_fsm *h, bool answered, lb_time now)
 	h->successes = 0;
 	h->last_was_answer = answered;
 	/* Silence and a wrong answer may also take turns while the server is out: the last `fall` results decide. */
-	if (h->state != HEALTH_UNKNOWN && h->failures < h->params.fall)
+	if (h->state != HEALTH_UNKNOWN && h->failures < quorum)
 		return false;
 	return enter(h, target, answered ? HEALTH_REASON_NOT_EXPECTED : HEALTH_REASON_CHECK_FAILED, now);
 }
 
-bool health_result(struct health_fsm *h, enum health_result result, lb_time now)
+static bool on_result(struct health_fsm *h, enum health_result result, uint16_t rise, uint16_t fall, lb_time now)
 {
 	bool changed;
 
 	if (is_success(result)) {
 		h->alive_warning = result == HEALTH_RESULT_ALIVE;
-		changed = on_success(h, now);
+		changed = on_success(h, rise, now);
 	} else {
 		/* A series of one kind: the other kind starts counting again only once the server is out. */
 		if (h->state != HEALTH_UP && h->state != HEALTH_UNKNOWN && h->failures > 0 &&
 		    h->last_was_answer != is_answer(result))
 			h->failures = 0;
 		h->alive_warning = false;
-		changed = on_failure(h, is_answer(result), now);
+		changed = on_failure(h, is_answer(result), fall, now);
 	}
 	h->checked = now;
 	schedule(h, now);
 	return changed;
+}
+
+bool health_result(struct health_fsm *h, enum health_result result, lb_time now)
+{
+	return on_result(h, result, h->params.rise, h->params.fall, now);
+}
+
+bool health_told(struct health_fsm *h, enum health_result result, lb_time now)
+{
+	return on_result(h, result, 1, 1, now);
 }
 
 /* Ask the server itself soon, but not more often than while its state is changing. */

@@ -101,9 +101,11 @@ static json_t *node(const struct lb_snapshot_node *n)
 
 static json_t *check(const struct lb_snapshot_server *s)
 {
-	return json_pack("{s:o, s:o, s:o, s:b, s:o}", "result", words(s->check_result), "duration_ms",
+	return json_pack("{s:o, s:o, s:o, s:b, s:s?, s:o, s:o, s:o}", "result", words(s->check_result), "duration_ms",
 			 ms(s->check_duration), "failures", count(s->check_failures), "warning", s->alive_warning,
-			 "last", instant(s->check_last));
+			 "cause", s->check_warning, "certificate_ends", instant(s->certificate_ends),
+			 "client_certificate_ends", instant(s->client_certificate_ends), "last",
+			 instant(s->check_last));
 }
 
 static json_t *server(const struct lb_snapshot_server *s)
@@ -112,6 +114,7 @@ static json_t *server(const struct lb_snapshot_server *s)
 			      "state", health_state_name(s->state), "admin", lb_admin_name(s->admin), "weight",
 			      (int)s->weight, "effective_weight", (int)s->effective_weight, "backup", s->backup);
 
+	json_object_set_new(o, "max_connections", s->max_connections ? count(s->max_connections) : json_null());
 	json_object_set_new(o, "sessions", count(s->sessions));
 	json_object_set_new(o, "sessions_total", count(s->sessions_total));
 	json_object_set_new(o, "bytes_in", count(s->bytes_in));

@@ -26,6 +26,7 @@ static enum health_result judge(const struct lb_conf_check *check, const uint8_t
 		require(p.seen == i + n);
 		require(p.seen <= HTTP_PROBE_HEAD_MAX ||
 			(p.part == HTTP_PROBE_BODY && p.body_seen < HTTP_PROBE_BODY_MAX));
+		require(p.seen <= HTTP_PROBE_HEAD_MAX + 3 * HTTP_PROBE_BODY_MAX + 1);
 	}
 	require(http_probe_feed(&p, check, NULL, 0, true, &result));
 	return result;

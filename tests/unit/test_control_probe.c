@@ -127,8 +127,12 @@ static void make_plan(void)
 
 static struct probe *start(const struct lb_endpoint *address, enum lb_proxy_header header)
 {
-	return probe_start(&(struct probe_params){
-	    .loop = loop, .plan = &plan, .address = *address, .send_proxy = header, .on_done = on_done});
+	return probe_start(&(struct probe_params){.loop = loop,
+						  .plan = &plan,
+						  .address = *address,
+						  .send_proxy = header,
+						  .orders = agent_orders_none(),
+						  .on_done = on_done});
 }
 
 /* One check from start to end. */
@@ -260,25 +264,24 @@ START_TEST(agent_lines)
 	static const struct {
 		const char *line;
 		enum health_result result;
-		uint8_t percent;
+		uint16_t percent;
 		const char *text;
 	} rows[] = {
-	    {"up\n",		      HEALTH_RESULT_OK,      PROBE_NO_PERCENT, "agent: up"		    },
-	    {"75%\n",		      HEALTH_RESULT_OK,	75,		    "agent: 75%"		},
-	    {"ready, 10% # cold cache\n", HEALTH_RESULT_OK,	    10,		"agent: ready, 10% "	    },
-	    {"drain\r\n",		  HEALTH_RESULT_WRONG,   PROBE_NO_PERCENT, "agent: drain"	       },
-	    {"up maint\n",		   HEALTH_RESULT_WRONG,	PROBE_NO_PERCENT, "agent: up maint"	   },
-	    {"maint up\n",		   HEALTH_RESULT_WRONG,	PROBE_NO_PERCENT, "agent: maint up"	   },
-	    {"down\n",		       HEALTH_RESULT_REFUSED, PROBE_NO_PERCENT, "agent: down"	     },
-	    {"up",			HEALTH_RESULT_OK,	     PROBE_NO_PERCENT, "agent: up"		  },
-	    {"hello\n",			HEALTH_RESULT_GARBAGE, PROBE_NO_PERCENT, "agent: not understood"	},
-	    {"101%\n",		       HEALTH_RESULT_GARBAGE, PROBE_NO_PERCENT, "agent: not understood"   },
-	    {NULL,			HEALTH_RESULT_RESET,	PROBE_NO_PERCENT, "closed without an answer"},
+	    {"up\n",		      HEALTH_RESULT_OK,      100, "agent: up"	       },
+	    {"75%\n",		      HEALTH_RESULT_OK,	75,  "agent: 75%"		},
+	    {"ready, 10% # cold cache\n", HEALTH_RESULT_OK,	    10,	"agent: ready, 10% "	    },
+	    {"drain\r\n",		  HEALTH_RESULT_WRONG,   100, "agent: drain"		  },
+	    {"up maint\n",		   HEALTH_RESULT_WRONG,	100, "agent: up maint"	      },
+	    {"down\n",		       HEALTH_RESULT_REFUSED, 100, "agent: down"		},
+	    {"up",			HEALTH_RESULT_OK,	     100, "agent: up"		     },
+	    {"hello\n",			HEALTH_RESULT_GARBAGE, 100, "agent: not understood"   },
+	    {NULL,			HEALTH_RESULT_RESET,	100, "closed without an answer"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		expect_answer(LB_CHECK_AGENT, rows[i].line, rows[i].result, rows[i].text);
-		ck_assert_uint_eq(outcome.agent_percent, rows[i].percent);
+		ck_assert_uint_eq(outcome.orders.percent, rows[i].percent);
+		ck_assert_int_eq(outcome.told, rows[i].result < HEALTH_RESULT_RESET);
 	}
 }
 END_TEST
@@ -347,6 +350,8 @@ static void expect_tls(bool trust, bool verify, long to, enum health_result resu
 	unlink(path);
 	ck_assert_str_eq(outcome.text, text);
 	ck_assert_int_eq(outcome.result, result);
+	/* Its end is seen whether the certificate is accepted or not. */
+	ck_assert_int_le(llabs(outcome.certificate_ends / LB_SEC(1) - (time(NULL) + to)), 5);
 	check_plan_clear(&plan);
 	outcomes = 0;
 }
@@ -393,6 +398,42 @@ START_TEST(files_that_cannot_be_used_refuse)
 }
 END_TEST
 
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	fputs(text, file);
+	fclose(file);
+}
+
+/* Looked at once a second; what cannot be used is told once and changes nothing. */
+START_TEST(files_that_changed_are_read_again)
+{
+	char path[] = "/tmp/lbd-token-XXXXXX";
+	struct lb_err err;
+
+	close(mkstemp(path));
+	write_file(path, "one\n");
+	check.type = LB_CHECK_HTTP;
+	strcpy(check.bearer_file, path);
+	make_plan();
+	ck_assert_str_eq(plan.bearer, "one");
+	ck_assert_int_eq(check_plan_refresh(&plan, LB_SEC(10), &err), CHECK_PLAN_SAME);
+	write_file(path, "two, longer\n");
+	ck_assert_int_eq(check_plan_refresh(&plan, LB_SEC(10), &err), CHECK_PLAN_SAME);
+	ck_assert_int_eq(check_plan_refresh(&plan, LB_SEC(11), &err), CHECK_PLAN_REFUSED);
+	ck_assert_ptr_nonnull(strstr(err.text, "more than one token"));
+	ck_assert_str_eq(plan.bearer, "one");
+	ck_assert_int_eq(check_plan_refresh(&plan, LB_SEC(12), &err), CHECK_PLAN_SAME);
+	write_file(path, "three\n");
+	ck_assert_int_eq(check_plan_refresh(&plan, LB_SEC(13), &err), CHECK_PLAN_RENEWED);
+	ck_assert_str_eq(plan.bearer, "three");
+	unlink(path);
+	ck_assert_int_eq(check_plan_refresh(&plan, LB_SEC(14), &err), CHECK_PLAN_REFUSED);
+	ck_assert_str_eq(plan.bearer, "three");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("probe");
@@ -412,6 +453,7 @@ int main(void)
 	tcase_add_test(tc, tls_verdicts);
 	tcase_add_test(tc, tls_against_a_plain_server);
 	tcase_add_test(tc, files_that_cannot_be_used_refuse);
+	tcase_add_test(tc, files_that_changed_are_read_again);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 

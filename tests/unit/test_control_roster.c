@@ -219,7 +219,7 @@ START_TEST(drain_and_maint_take_out_and_an_agent_too)
 	publish();
 	ck_assert_str_eq(usable(), "c");
 	server("a")->admin = LB_ADMIN_READY;
-	server("c")->agent_percent = 0;
+	server("c")->agent.percent = 0;
 	publish();
 	ck_assert_str_eq(usable(), "a");
 }
@@ -249,8 +249,15 @@ START_TEST(weights_ramp_and_follow_the_agent)
 	ck_assert_uint_ge(server_weight(a, LB_SEC(105)), 90);
 	ck_assert_uint_le(server_weight(a, LB_SEC(105)), 110);
 	ck_assert(!server_ramping(a, LB_SEC(110)));
-	a->agent_percent = 50;
+	a->agent.percent = 50;
 	ck_assert_uint_eq(server_weight(a, LB_SEC(110)), 100);
+	a->agent.percent = 300;
+	ck_assert_uint_eq(server_weight(a, LB_SEC(110)), 256);
+	ck_assert_uint_eq(server_max_connections(a), 0);
+	a->agent.maxconn = 30;
+	ck_assert_uint_eq(server_max_connections(a), 30);
+	publish();
+	ck_assert_uint_eq(worker.view->services[0].servers[0].max_connections, 30);
 }
 END_TEST
 

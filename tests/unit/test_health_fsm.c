@@ -163,6 +163,21 @@ START_TEST(a_series_that_ends_in_silence_is_down)
 END_TEST
 
 /* not-ready keeps its sessions, down loses them: going on to down takes `fall` silences again, checked fast. */
+START_TEST(an_order_decides_at_once)
+{
+	come_up();
+	ck_assert(health_told(&server, HEALTH_RESULT_WRONG, now));
+	expect_state(HEALTH_NOT_READY, HEALTH_UP, HEALTH_REASON_NOT_EXPECTED);
+	ck_assert(health_told(&server, HEALTH_RESULT_REFUSED, now));
+	expect_state(HEALTH_DOWN, HEALTH_NOT_READY, HEALTH_REASON_CHECK_FAILED);
+	ck_assert(!health_told(&server, HEALTH_RESULT_REFUSED, now));
+	ck_assert(health_told(&server, HEALTH_RESULT_OK, now));
+	expect_state(HEALTH_UP, HEALTH_DOWN, HEALTH_REASON_CHECK_PASSED);
+	/* Nothing of it counts towards what is observed afterwards. */
+	ck_assert(!ends(HEALTH_RESULT_TIMEOUT));
+}
+END_TEST
+
 START_TEST(not_ready_becomes_down_only_after_fall_silences)
 {
 	ends(HEALTH_RESULT_WRONG);
@@ -385,6 +400,7 @@ int main(void)
 	tcase_add_test(all, single_failures_never_add_up);
 	tcase_add_test(all, a_series_that_ends_with_an_answer_is_not_ready);
 	tcase_add_test(all, a_series_that_ends_in_silence_is_down);
+	tcase_add_test(all, an_order_decides_at_once);
 	tcase_add_test(all, not_ready_becomes_down_only_after_fall_silences);
 	tcase_add_test(all, down_becomes_not_ready_when_it_answers);
 	tcase_add_test(all, the_data_path_takes_it_down_after_fall_failures);

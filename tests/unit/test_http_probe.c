@@ -142,24 +142,43 @@ START_TEST(the_code_is_kept)
 }
 END_TEST
 
+#define CHUNKED "HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 static const struct {
 	const char *body, *answer;
 	enum health_result result;
 } bodies[] = {
-    {"ok",		   "HTTP/1.1 200 OK\r\n\r\nok",						     HEALTH_RESULT_OK	},
-    {"ok",		   "HTTP/1.1 200 OK\nServer: x\n\nall is ok now",					  HEALTH_RESULT_OK	  },
-    {"o",		    "HTTP/1.1 200 OK\r\nServer: ooo\r\n\r\nyes: o",				  HEALTH_RESULT_OK	  },
-    {"aab",		  "HTTP/1.1 200 OK\r\n\r\naaaab",						  HEALTH_RESULT_OK   },
+    {"ok",		   "HTTP/1.1 200 OK\r\n\r\nok",							      HEALTH_RESULT_OK	},
+    {"ok",		   "HTTP/1.1 200 OK\nServer: x\n\nall is ok now",						  HEALTH_RESULT_OK	  },
+    {"o",		    "HTTP/1.1 200 OK\r\nServer: ooo\r\n\r\nyes: o",						  HEALTH_RESULT_OK	  },
+    {"aab",		  "HTTP/1.1 200 OK\r\n\r\naaaab",							   HEALTH_RESULT_OK	    },
     {"healthz check passed", "HTTP/1.1 200 OK\r\n\r\n[+]ping ok\nhealthz check passe healthz check passed\n",
-     HEALTH_RESULT_OK													    },
-    {"ok",		   "HTTP/1.1 200 OK\r\n\r\no k",						    HEALTH_RESULT_WRONG},
-    {"ok",		   "HTTP/1.1 200 OK\r\n\r\n",						       HEALTH_RESULT_WRONG},
-    {"ok",		   "HTTP/1.1 200 ok\r\nX-State: ok\r\n\r\n",					     HEALTH_RESULT_WRONG},
-    {"ok",		   "HTTP/1.1 200 OK\r\nX: y\r\nok",						 HEALTH_RESULT_WRONG}, /* the head never ends */
-    {"ok",		   "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok",			     HEALTH_RESULT_OK   },
+     HEALTH_RESULT_OK														       },
+    {"ok",		   "HTTP/1.1 200 OK\r\n\r\no k",							     HEALTH_RESULT_WRONG  },
+    {"ok",		   "HTTP/1.1 200 OK\r\n\r\n",								HEALTH_RESULT_WRONG	 },
+    {"ok",		   "HTTP/1.1 200 ok\r\nX-State: ok\r\n\r\n",						     HEALTH_RESULT_WRONG	},
+    {"ok",		   "HTTP/1.1 200 OK\r\nX: y\r\nok",							  HEALTH_RESULT_WRONG  }, /* the head never ends */
+    {"ok",		   "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok",				     HEALTH_RESULT_OK     },
+ /* The end of the body is known without the end of the connection; what frames it is not part of it. */
+    {"is ok",		CHUNKED "3\r\nis \r\n2\r\nok\r\n0\r\n\r\n",						  HEALTH_RESULT_OK	  },
+    {"is ok",		CHUNKED "1;x=ok\r\ni\r\n00000004\r\ns ok\r\n0\r\nTrailer: x\r\n\r\n",			    HEALTH_RESULT_OK	    },
+    {"ok",		   CHUNKED "2;is=ok\r\nno\r\n0\r\nis: ok\r\n\r\n",					   HEALTH_RESULT_WRONG  },
+    {"ok",		   CHUNKED "1\no\n1\nk\n0\n\n",							      HEALTH_RESULT_OK	},
+    {"ok",		   CHUNKED "A\r\n..........\r\n0\r\n\r\nok",						     HEALTH_RESULT_WRONG	},
+    {"ok",		   CHUNKED "ok\r\n",									 HEALTH_RESULT_GARBAGE},
+    {"ok",		   CHUNKED "\r\nok",									 HEALTH_RESULT_GARBAGE},
+    {"ok",		   CHUNKED "1\r\nno\r\n",								    HEALTH_RESULT_GARBAGE},
+    {"ok",		   CHUNKED "fffffffff\r\n",								  HEALTH_RESULT_GARBAGE},
+    {"ok",		   CHUNKED "5\r\nis o",								      HEALTH_RESULT_WRONG  },
+    {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok", HEALTH_RESULT_OK     },
+    {"ok",		   "HTTP/1.1 200 x\r\ncontent-length:\t2\r\n\r\nok",					     HEALTH_RESULT_OK     },
+    {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\nnook",					      HEALTH_RESULT_WRONG	 },
+    {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\nok",					    HEALTH_RESULT_WRONG  },
+    {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: two\r\n\r\nok",					      HEALTH_RESULT_OK     },
+    {"ok",		   "HTTP/1.1 103 x\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 x\r\n\r\nok",			  HEALTH_RESULT_OK	  },
  /* Another code decides alone. */
-    {"ok",		   "HTTP/1.1 503 x\r\n\r\nok",						      HEALTH_RESULT_WRONG},
-    {"ok",		   "HTTP/1.1 401 x\r\n\r\nno",						      HEALTH_RESULT_ALIVE},
+    {"ok",		   "HTTP/1.1 503 x\r\n\r\nok",							       HEALTH_RESULT_WRONG  },
+    {"ok",		   "HTTP/1.1 401 x\r\n\r\nno",							       HEALTH_RESULT_ALIVE  },
 };
 
 START_TEST(a_body_that_is_asked_for_must_be_there)
@@ -176,6 +195,50 @@ START_TEST(a_match_ends_the_reading)
 
 	strcpy(check.body, "ok");
 	ck_assert_uint_eq(feed(answer, strlen(answer), 1, &result), strlen("HTTP/1.1 200 OK\r\n\r\nok"));
+}
+END_TEST
+
+/* A server that keeps the connection open is not waited for once the body it announced is there. */
+START_TEST(the_announced_end_ends_the_reading)
+{
+	static const char sized[] = "HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\nno";
+	static const char chunked[] = CHUNKED "2\r\nno\r\n0\r\n";
+	static const char empty[] = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n";
+	enum health_result result;
+
+	strcpy(check.body, "ok");
+	ck_assert_uint_eq(feed(sized, strlen(sized), 1, &result), strlen(sized));
+	ck_assert_uint_eq(feed(chunked, strlen(chunked), 1, &result), strlen(chunked));
+	ck_assert_uint_eq(feed(empty, strlen(empty), 1, &result), strlen(empty));
+	ck_assert_int_eq(result, HEALTH_RESULT_WRONG);
+}
+END_TEST
+
+/* Chunks of one byte, forever: given up. */
+START_TEST(framing_is_bounded)
+{
+	static char endless[128 * 1024];
+	size_t n = strlen(CHUNKED);
+	enum health_result result;
+
+	strcpy(check.body, "ok");
+	memcpy(endless, CHUNKED, n);
+	memset(endless + n, '1', sizeof(endless) - n);
+	for (size_t i = n; i + 6 <= sizeof(endless); i += 6)
+		memcpy(endless + i, "1\r\nx\r\n", 6);
+	ck_assert_uint_le(feed(endless, sizeof(endless), 7, &result), 64 * 1024);
+	ck_assert_int_ne(result, HEALTH_RESULT_OK);
+}
+END_TEST
+
+START_TEST(a_warning_names_the_cause)
+{
+	ck_assert_ptr_nonnull(strstr(http_probe_warning(401, false), "set bearer_file"));
+	ck_assert_ptr_nonnull(strstr(http_probe_warning(401, true), "renew"));
+	ck_assert_ptr_nonnull(strstr(http_probe_warning(403, false), "without an identity"));
+	ck_assert_ptr_nonnull(strstr(http_probe_warning(403, true), "may not read this path"));
+	ck_assert_ptr_nonnull(strstr(http_probe_warning(429, true), "too many"));
+	ck_assert_ptr_nonnull(strstr(http_probe_warning(302, true), "alive"));
 }
 END_TEST
 
@@ -256,6 +319,9 @@ int main(void)
 	tcase_add_test(all, the_code_is_kept);
 	tcase_add_loop_test(all, a_body_that_is_asked_for_must_be_there, 0, COUNT(bodies));
 	tcase_add_test(all, a_match_ends_the_reading);
+	tcase_add_test(all, the_announced_end_ends_the_reading);
+	tcase_add_test(all, framing_is_bounded);
+	tcase_add_test(all, a_warning_names_the_cause);
 	tcase_add_test(all, a_match_across_pieces);
 	tcase_add_test(all, the_head_is_bounded);
 	tcase_add_test(all, the_body_is_bounded);

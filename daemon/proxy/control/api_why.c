@@ -31,7 +31,13 @@ static void add_server(struct lb_text *out, const struct server *server)
 			     s.check_result, lb_duration_ms(s.check_duration), view_time_text(s.check_last, since),
 			     (unsigned)s.check_failures);
 	if (s.alive_warning)
-		lb_text_add(out, "  it is alive but did not say that it is ready\n");
+		lb_text_addf(out, "  it is alive but did not say that it is ready: %s\n",
+			     s.check_warning ? s.check_warning : "the check's answer is listed in alive");
+	if (s.certificate_ends)
+		lb_text_addf(out, "  its certificate ends at %s\n", view_time_text(s.certificate_ends, since));
+	if (s.client_certificate_ends)
+		lb_text_addf(out, "  the certificate of its check ends at %s\n",
+			     view_time_text(s.client_certificate_ends, since));
 	if (s.state == HEALTH_UP && server_ramping(server, clock_now()))
 		lb_text_add(out, "  its weight grows after it came back\n");
 }

@@ -6,9 +6,12 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BEARER_MAX 16384
+/* Between two looks whether files have changed. */
+#define LOOK_INTERVAL LB_SEC(1)
 
 /* Say why openssl did not take a file; a file that cannot be opened is told by the system's own words. */
 static bool refuse_file(struct lb_err *err, const char *key, const char *path)
@@ -100,11 +103,40 @@ static char *read_bearer(const char *path, struct lb_err *err)
 	return strndup(buf + begin, end - begin);
 }
 
+lb_wall check_plan_certificate_end(const X509 *certificate)
+{
+	struct tm tm;
+
+	if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+		return 0;
+	return (lb_wall)timegm(&tm) * INT64_C(1000000000);
+}
+
+/* Taken before the files are read: what changes in between is seen at the next look. */
+static void take_stamps(const struct lb_conf_check *check, struct check_plan_stamp stamps[CHECK_PLAN_FILES])
+{
+	const char *const paths[CHECK_PLAN_FILES] = {check->ca_file, check->cert_file, check->key_file,
+						     check->bearer_file};
+	struct stat st;
+
+	memset(stamps, 0, CHECK_PLAN_FILES * sizeof(*stamps));
+	for (size_t i = 0; i < CHECK_PLAN_FILES; i++)
+		if (paths[i][0] && stat(paths[i], &st) == 0) {
+			stamps[i].device = st.st_dev;
+			stamps[i].inode = st.st_ino;
+			stamps[i].size = st.st_size;
+			stamps[i].modified = st.st_mtim;
+		}
+}
+
 bool check_plan_init(struct check_plan *plan, const struct lb_conf_check *check, struct lb_err *err)
 {
 	*plan = (struct check_plan){.check = check};
+	take_stamps(check, plan->stamps);
 	if (check->type == LB_CHECK_HTTPS && !(plan->tls = make_tls(check, err)))
 		return false;
+	if (plan->tls)
+		plan->certificate_ends = check_plan_certificate_end(SSL_CTX_get0_certificate(plan->tls));
 	if (check->bearer_file[0] && !(plan->bearer = read_bearer(check->bearer_file, err))) {
 		check_plan_clear(plan);
 		return false;
@@ -119,6 +151,30 @@ void check_plan_clear(struct check_plan *plan)
 		explicit_bzero(plan->bearer, strlen(plan->bearer));
 	free(plan->bearer);
 	*plan = (struct check_plan){0};
+}
+
+enum check_plan_news check_plan_refresh(struct check_plan *plan, lb_time now, struct lb_err *err)
+{
+	const struct lb_conf_check *check = plan->check;
+	struct check_plan_stamp stamps[CHECK_PLAN_FILES];
+	struct check_plan renewed;
+
+	if (!check->ca_file[0] && !check->cert_file[0] && !check->bearer_file[0])
+		return CHECK_PLAN_SAME;
+	if (now - plan->looked_at < LOOK_INTERVAL)
+		return CHECK_PLAN_SAME;
+	plan->looked_at = now;
+	take_stamps(check, stamps);
+	if (memcmp(stamps, plan->stamps, sizeof(stamps)) == 0)
+		return CHECK_PLAN_SAME;
+	memcpy(plan->stamps, stamps, sizeof(stamps));
+	if (!check_plan_init(&renewed, check, err))
+		return CHECK_PLAN_REFUSED;
+	/* A check that is under way keeps the TLS context it began with by openssl's own count. */
+	check_plan_clear(plan);
+	*plan = renewed;
+	plan->looked_at = now;
+	return CHECK_PLAN_RENEWED;
 }
 
 static bool same_codes(const struct lb_code_range *a, size_t na, const struct lb_code_range *b, size_t nb)

@@ -4,14 +4,22 @@
 #include <string.h>
 
 #include <lb/hash.h>
+#include <lb/http_probe.h>
+#include <lb/log.h>
 
 #include "daemon/proxy/control/must.h"
 #include "daemon/proxy/control/probe.h"
 #include "daemon/sys/clock.h"
 
+/* First checks begin within this long and a little for each server, so that thousands do not begin at once. */
+#define INITIAL_SPREAD_MIN  LB_MSEC(50)
+#define INITIAL_SPREAD_STEP LB_USEC(50)
+
 struct checker {
 	struct checker_params params;
 	struct conf_set *set;
+	lb_duration initial_spread; /* of the first checks of this set's servers */
+	struct checker_stats stats;
 };
 
 struct server_check {
@@ -22,9 +30,13 @@ struct server_check {
 	struct conf_set *asked; /* the set that the probe points into */
 };
 
-static struct health_params params_of(const struct lb_conf_check *check)
+static struct health_params params_of(const struct checker *c, const struct lb_conf_check *check)
 {
-	return (struct health_params){.interval = check->interval,
+	/* Half of the time that the first answers may take is left for answering. */
+	lb_duration most = check->timeout / 2;
+
+	return (struct health_params){.initial_spread = c->initial_spread < most ? c->initial_spread : most,
+				      .interval = check->interval,
 				      .fast_interval = check->fast_interval,
 				      .rise = check->rise,
 				      .fall = check->fall};
@@ -59,27 +71,66 @@ static void tell_transition(struct server_check *check)
 	c->params.on_transition(c->params.ctx, check->server);
 }
 
+/* What people are shown of the check; the text of a warning is the same literal as long as its cause is the same. */
+static bool report(struct server_check *check, const struct probe_outcome *outcome)
+{
+	struct server_report *r = &check->server->report;
+	const struct check_plan *plan = conf_set_plan(check->asked, check->server->conf->check);
+	const char *former = r->warning;
+	bool failed = outcome->result != HEALTH_RESULT_OK && outcome->result != HEALTH_RESULT_ALIVE;
+
+	r->duration = outcome->duration;
+	r->at = clock_wall();
+	r->failures = failed ? r->failures + 1 : 0;
+	memcpy(r->result, outcome->text, sizeof(r->result));
+	r->warning = NULL;
+	if (outcome->result == HEALTH_RESULT_ALIVE)
+		r->warning = http_probe_warning(outcome->code, plan && (plan->bearer || plan->certificate_ends));
+	if (outcome->certificate_ends)
+		r->certificate_ends = outcome->certificate_ends;
+	r->client_certificate_ends = plan ? plan->certificate_ends : 0;
+	return r->warning != former;
+}
+
 static void on_probe_done(void *ctx, const struct probe_outcome *outcome)
 {
 	struct server_check *check = ctx;
 	struct server *server = check->server;
 	struct checker *c = check->checker;
-	uint8_t percent = outcome->agent_percent == PROBE_NO_PERCENT ? 100 : outcome->agent_percent;
-	bool weight_changed = percent != server->agent_percent;
-	bool failed = outcome->result != HEALTH_RESULT_OK && outcome->result != HEALTH_RESULT_ALIVE;
+	struct agent_orders former = server->agent;
+	lb_time now = clock_now();
+	bool warning_changed = report(check, outcome), changed;
 
 	check->probe = NULL;
 	stop_probe(check);
-	server->agent_percent = percent;
-	server->report.duration = outcome->duration;
-	server->report.at = clock_wall();
-	server->report.failures = failed ? server->report.failures + 1 : 0;
-	memcpy(server->report.result, outcome->text, sizeof(server->report.result));
-	if (health_result(&server->health, outcome->result, clock_now()))
+	c->stats.results[outcome->result]++;
+	server->agent = outcome->orders;
+	changed = outcome->told ? health_told(&server->health, outcome->result, now)
+				: health_result(&server->health, outcome->result, now);
+	if (changed)
 		tell_transition(check);
-	else if (weight_changed)
-		c->params.on_weight(c->params.ctx, server);
+	else if (server->agent.percent != former.percent || server->agent.maxconn != former.maxconn)
+		c->params.on_orders(c->params.ctx, server);
+	if (warning_changed)
+		c->params.on_warning(c->params.ctx, server);
 	schedule(check);
+}
+
+/* Tokens and certificates are renewed while checks go on. */
+static void refresh(struct check_plan *plan, const char *service, lb_time now)
+{
+	struct lb_err err;
+
+	switch (check_plan_refresh(plan, now, &err)) {
+	case CHECK_PLAN_RENEWED:
+		lb_notice("check files service=%s changed: read again", service);
+		break;
+	case CHECK_PLAN_REFUSED:
+		lb_warning("check files service=%s changed: %s; the former ones stay in use", service, err.text);
+		break;
+	case CHECK_PLAN_SAME:
+		break;
+	}
 }
 
 static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
@@ -87,10 +138,15 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 	struct server_check *check = w->data;
 	struct checker *c = check->checker;
 	const struct server *server = check->server;
-	const struct check_plan *plan = conf_set_plan(c->set, server->conf->check);
+	struct check_plan *plan = conf_set_plan(c->set, server->conf->check);
 	struct lb_endpoint address = server->conf->address;
+	lb_time now = clock_now();
+	lb_duration delay = now - health_next_check(&server->health);
 
 	(void)revents;
+	if (delay > c->stats.delay_max)
+		c->stats.delay_max = delay;
+	refresh(plan, server->block->service, now);
 	if (plan->check->port)
 		address.port = plan->check->port;
 	check->asked = conf_set_hold(c->set);
@@ -99,6 +155,7 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 	    .plan = plan,
 	    .address = address,
 	    .send_proxy = server->service->conf->send_proxy,
+	    .orders = server->agent,
 	    .on_done = on_probe_done,
 	    .ctx = check,
 	});
@@ -117,6 +174,9 @@ void checker_set_conf(struct checker *c, struct conf_set *set)
 	conf_set_hold(set);
 	conf_set_release(c->set);
 	c->set = set;
+	c->initial_spread = INITIAL_SPREAD_MIN;
+	for (size_t i = 0; i < set->conf->service_count; i++)
+		c->initial_spread += (lb_duration)set->conf->services[i].server_count * INITIAL_SPREAD_STEP;
 }
 
 /* Spread by name and process start, so that nodes and servers do not check in step. */
@@ -130,11 +190,10 @@ static uint64_t seed_of(const struct server *server)
 
 static void begin(struct server_check *check)
 {
-	struct health_params params = params_of(check->server->conf->check);
+	struct health_params params = params_of(check->checker, check->server->conf->check);
 
 	health_init(&check->server->health, &params, seed_of(check->server), clock_now());
 	check->server->since = clock_wall();
-	check->server->agent_percent = 100;
 	check->server->report.failures = 0;
 	schedule(check);
 }
@@ -154,13 +213,13 @@ void checker_add(struct checker *c, struct server *server)
 void checker_keep(struct checker *c, struct server *server, bool changed)
 {
 	struct server_check *check = server->check;
-	struct health_params params = params_of(server->conf->check);
+	struct health_params params = params_of(c, server->conf->check);
 
-	(void)c;
 	if (!changed)
 		return;
 	stop_probe(check);
-	server->agent_percent = 100;
+	server->agent = agent_orders_none();
+	server->report.certificate_ends = server->report.client_certificate_ends = 0;
 	health_set_params(&server->health, &params, clock_now());
 	server->health.next_check = clock_now();
 	schedule(check);
@@ -210,6 +269,11 @@ void checker_connect_ok(struct checker *c, struct server *server)
 {
 	(void)c;
 	health_connect_ok(&server->health);
+}
+
+const struct checker_stats *checker_stats(const struct checker *c)
+{
+	return &c->stats;
 }
 
 void checker_free(struct checker *c)

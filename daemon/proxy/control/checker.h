@@ -13,13 +13,16 @@ struct checker;
 
 /* The state of the server has just changed (server->health, since and report are up to date). */
 typedef void checker_on_transition(void *ctx, struct server *server);
-/* A check gave another weight share (agent_percent) without a change of state. */
-typedef void checker_on_weight(void *ctx, struct server *server);
+/* An agent's orders (server->agent) changed another way: weight or limit. */
+typedef void checker_on_orders(void *ctx, struct server *server);
+/* What an answer that only means "alive" says began, ended or changed (server->report.warning). */
+typedef void checker_on_warning(void *ctx, struct server *server);
 
 struct checker_params {
 	struct ev_loop *loop;
 	checker_on_transition *on_transition;
-	checker_on_weight *on_weight;
+	checker_on_orders *on_orders;
+	checker_on_warning *on_warning;
 	void *ctx;
 };
 
@@ -42,6 +45,13 @@ void checker_connect_failed(struct checker *c, struct server *server);
 void checker_connect_ok(struct checker *c, struct server *server);
 /* A session went to another server because this one was silent: look at it soon. */
 void checker_connect_silent(struct checker *c, struct server *server);
+
+/* How checks went since the start. */
+struct checker_stats {
+	uint64_t results[HEALTH_RESULT_COUNT_];
+	lb_duration delay_max; /* longest that a check began after it was due */
+};
+const struct checker_stats *checker_stats(const struct checker *c);
 
 /* After every server was removed. */
 void checker_free(struct checker *c);

@@ -46,6 +46,10 @@ static void fill_server(const struct server *server, enum service_use use, lb_ti
 	    .check_failures = server->report.failures,
 	    .check_last = server->report.at,
 	    .alive_warning = server->health.alive_warning,
+	    .check_warning = server->report.warning,
+	    .certificate_ends = server->report.certificate_ends,
+	    .client_certificate_ends = server->report.client_certificate_ends,
+	    .max_connections = server_max_connections(server),
 	};
 	memcpy(out->name, server->conf->name, sizeof(out->name));
 	memcpy(out->check_result, server->report.result, sizeof(out->check_result));
@@ -130,6 +134,8 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	for (size_t i = 0; i < out->service_count; i++)
 		fill_service(source->roster->services[i], conf, now, &out->services[i], out);
 	fill_threads(source, out);
+	memcpy(out->check_results, checker_stats(source->checker)->results, sizeof(out->check_results));
+	out->check_delay_max = checker_stats(source->checker)->delay_max;
 }
 
 void collect_clear(struct lb_snapshot *s)

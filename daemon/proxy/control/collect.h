@@ -4,6 +4,7 @@
 #ifndef CONTROL_COLLECT_H
 #define CONTROL_COLLECT_H
 
+#include "daemon/proxy/control/checker.h"
 #include "daemon/proxy/control/crew.h"
 #include "daemon/proxy/control/recorder.h"
 #include "daemon/proxy/control/roster.h"
@@ -13,6 +14,7 @@ struct collect_source {
 	const struct roster *roster;
 	const struct recorder *recorder;
 	const struct crew *crew;
+	const struct checker *checker;
 	const struct conf_set *set;	  /* in force */
 	struct lb_snapshot_keeper keeper; /* what it said last */
 	lb_time keeper_at, started;

@@ -55,6 +55,15 @@ static bool add_plan(struct conf_set *set, const struct lb_conf_service *service
 	return false;
 }
 
+/* Plans are looked up by their check, each time one is due. */
+static int by_check(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const struct check_plan *)a)->check;
+	uintptr_t y = (uintptr_t)((const struct check_plan *)b)->check;
+
+	return (x > y) - (x < y);
+}
+
 /* Every file is tried, so that all that are wrong are told at once. */
 static bool make_plans(struct conf_set *set, struct lb_text *refusal)
 {
@@ -69,6 +78,7 @@ static bool make_plans(struct conf_set *set, struct lb_text *refusal)
 			if (service->servers[i].check != service->check)
 				ok &= add_plan(set, service, service->servers[i].check, refusal);
 	}
+	qsort(set->plans, set->plan_count, sizeof(*set->plans), by_check);
 	return ok;
 }
 
@@ -137,12 +147,11 @@ void conf_set_release(struct conf_set *set)
 	free(set);
 }
 
-const struct check_plan *conf_set_plan(const struct conf_set *set, const struct lb_conf_check *check)
+struct check_plan *conf_set_plan(const struct conf_set *set, const struct lb_conf_check *check)
 {
-	for (size_t i = 0; i < set->plan_count; i++)
-		if (set->plans[i].check == check)
-			return &set->plans[i];
-	return NULL;
+	const struct check_plan key = {.check = check};
+
+	return bsearch(&key, set->plans, set->plan_count, sizeof(*set->plans), by_check);
 }
 
 const struct conf_set_networks *conf_set_networks(const struct conf_set *set, const struct lb_conf_service *service)

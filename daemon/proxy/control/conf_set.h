@@ -39,7 +39,7 @@ void conf_set_release(struct conf_set *set);
 /* The networks of a service of this configuration. */
 const struct conf_set_networks *conf_set_networks(const struct conf_set *set, const struct lb_conf_service *service);
 
-/* The plan of a check of this configuration. */
-const struct check_plan *conf_set_plan(const struct conf_set *set, const struct lb_conf_check *check);
+/* The plan of a check of this configuration; checks renew it. */
+struct check_plan *conf_set_plan(const struct conf_set *set, const struct lb_conf_check *check);
 
 #endif

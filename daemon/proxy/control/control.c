@@ -65,11 +65,18 @@ static void on_transition(void *ctx, struct server *server)
 	transition_health(&c->transition, server);
 }
 
-static void on_agent_weight(void *ctx, struct server *server)
+static void on_agent_orders(void *ctx, struct server *server)
 {
 	struct control *c = ctx;
 
 	transition_agent(&c->transition, server);
+}
+
+static void on_check_warning(void *ctx, struct server *server)
+{
+	struct control *c = ctx;
+
+	transition_warning(&c->transition, server);
 }
 
 static void on_worker_message(void *ctx, struct message *m)
@@ -175,8 +182,11 @@ struct control *control_new(const struct control_params *params)
 	c->mailbox = must(mailbox_new(c->loop, on_worker_message, c));
 	c->crew = crew_new(&params->workers);
 	c->recorder = recorder_new();
-	c->checker = checker_new(&(struct checker_params){
-	    .loop = c->loop, .on_transition = on_transition, .on_weight = on_agent_weight, .ctx = c});
+	c->checker = checker_new(&(struct checker_params){.loop = c->loop,
+							  .on_transition = on_transition,
+							  .on_orders = on_agent_orders,
+							  .on_warning = on_check_warning,
+							  .ctx = c});
 	c->publisher = publisher_new(&(struct publisher_params){
 	    .loop = c->loop, .crew = c->crew, .roster = &c->roster, .listeners = &c->listeners});
 	c->transition = (struct transition){.checker = c->checker,
@@ -185,8 +195,11 @@ struct control *control_new(const struct control_params *params)
 					    .crew = c->crew,
 					    .changed = on_readiness_changed,
 					    .ctx = c};
-	c->picture = (struct collect_source){
-	    .roster = &c->roster, .recorder = c->recorder, .crew = c->crew, .started = clock_now()};
+	c->picture = (struct collect_source){.roster = &c->roster,
+					     .recorder = c->recorder,
+					     .checker = c->checker,
+					     .crew = c->crew,
+					     .started = clock_now()};
 	init_timers(c);
 	hooks = control_keeper_hooks(c);
 	c->channel = must(channel_new(c->loop, params->channel_fd, &hooks));

@@ -171,7 +171,7 @@ struct probe *probe_start(const struct probe_params *params)
 	p->params = *params;
 	p->started = clock_now();
 	p->row = rows_of(params->plan->check->type);
-	p->outcome.agent_percent = PROBE_NO_PERCENT;
+	p->outcome.orders = params->orders;
 	p->fd = tcp_sock_connect(&params->address, NULL);
 	ev_init(&p->io, on_io);
 	/* After a pause of this process an answer that has arrived counts before the budget that ran out meanwhile. */

@@ -8,17 +8,19 @@
 #include <ev.h>
 #include <stdint.h>
 
-#include <lb/health_fsm.h>
+#include <lb/agent_line.h>
+#include <lb/snapshot.h>
 
 #include "daemon/proxy/control/check_plan.h"
-
-#define PROBE_NO_PERCENT 255
 
 struct probe_outcome {
 	enum health_result result;
 	char text[64]; /* for people: "200", "refused", "timeout", "tls: certificate has expired" */
 	lb_duration duration;
-	uint8_t agent_percent; /* weight an agent asked for, PROBE_NO_PERCENT otherwise */
+	uint16_t code;		    /* of an HTTP answer, 0 otherwise */
+	bool told;		    /* an agent's order, not an observation */
+	struct agent_orders orders; /* what the agent has ordered by now */
+	lb_wall certificate_ends;   /* the server's certificate is valid until then; 0 it showed none */
 };
 
 struct probe;
@@ -31,6 +33,7 @@ struct probe_params {
 	const struct check_plan *plan; /* must live until the end */
 	struct lb_endpoint address;    /* where to connect to, the check's own port already put in */
 	enum lb_proxy_header send_proxy;
+	struct agent_orders orders; /* what the agent has ordered so far */
 	probe_on_done *on_done;
 	void *ctx;
 };

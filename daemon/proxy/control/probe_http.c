@@ -33,6 +33,7 @@ static enum probe_step tell(struct probe *p, enum health_result result)
 	if (result == HEALTH_RESULT_GARBAGE)
 		return probe_over(p, result, "not HTTP");
 	p->answered = true;
+	p->outcome.code = p->http.code;
 	if (result == HEALTH_RESULT_WRONG && code_expected(check, p->http.code))
 		return probe_over(p, result, "%u without the body", (unsigned)p->http.code);
 	return probe_over(p, result, "%u", (unsigned)p->http.code);

@@ -48,6 +48,17 @@ enum probe_step probe_tls_failed(struct probe *p, int rc)
 	return probe_over(p, HEALTH_RESULT_TLS, "tls: %s", why ? why : "handshake failed");
 }
 
+/* Called for each certificate of a chain, also of one that is not accepted: the first is the server's own. */
+static int on_certificate(int accepted, X509_STORE_CTX *chain)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct probe *p = ssl ? SSL_get_app_data(ssl) : NULL;
+
+	if (p)
+		p->outcome.certificate_ends = check_plan_certificate_end(X509_STORE_CTX_get0_cert(chain));
+	return accepted;
+}
+
 enum probe_step probe_tls_handshake(struct probe *p)
 {
 	int rc;
@@ -58,6 +69,8 @@ enum probe_step probe_tls_handshake(struct probe *p)
 			ERR_clear_error();
 			return probe_over(p, HEALTH_RESULT_TLS, "tls: cannot begin");
 		}
+		SSL_set_app_data(p->ssl, p);
+		SSL_set_verify(p->ssl, SSL_get_verify_mode(p->ssl), on_certificate);
 	}
 	errno = 0;
 	rc = SSL_connect(p->ssl);

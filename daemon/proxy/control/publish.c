@@ -52,7 +52,7 @@ static size_t list_servers(const struct service *service, struct pool_server *ou
 		    .usable = usable,
 		    .weight = usable ? server_weight(server, now) : 0,
 		    .backup = server->conf->backup,
-		    .max_connections = server->conf->max_connections,
+		    .max_connections = server_max_connections(server),
 		};
 	}
 	return service->server_count;

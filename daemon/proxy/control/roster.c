@@ -8,6 +8,9 @@
 
 #include "daemon/proxy/control/must.h"
 
+/* The most that a weight can be, in the file and by an agent. */
+#define WEIGHT_MAX 256u
+
 struct service *roster_service(const struct roster *r, const char *name)
 {
 	for (size_t i = 0; i < r->service_count; i++)
@@ -48,7 +51,7 @@ static struct server *new_server(const struct roster *r, struct service *service
 	server->conf = conf;
 	server->block = must(server_block_new(service->conf->name, conf->name, &conf->address, r->workers));
 	server->weight = conf->weight;
-	server->agent_percent = 100;
+	server->agent = agent_orders_none();
 	return server;
 }
 
@@ -167,7 +170,7 @@ bool server_ready(const struct server *server)
 /* An agent that asks for 0 % takes its server out as drain does. */
 static bool admitted(const struct server *server)
 {
-	return server->admin == LB_ADMIN_READY && server->agent_percent > 0;
+	return server->admin == LB_ADMIN_READY && server->agent.percent > 0;
 }
 
 enum service_use service_use(const struct service *service)
@@ -212,10 +215,17 @@ uint16_t server_weight(const struct server *server, lb_time now)
 
 	if (server_ramping(server, now))
 		weight = balance_ramp(server->weight, now - server->ramp_from, server->service->conf->slow_start);
-	if (server->agent_percent == 0)
+	if (server->agent.percent == 0)
 		return 0;
-	weight = weight * server->agent_percent / 100;
+	weight = weight * server->agent.percent / 100;
+	if (weight > WEIGHT_MAX)
+		weight = WEIGHT_MAX;
 	return weight ? (uint16_t)weight : 1;
+}
+
+uint32_t server_max_connections(const struct server *server)
+{
+	return server->agent.maxconn ? server->agent.maxconn : server->conf->max_connections;
 }
 
 const char *server_subject(const struct server *server, char buf[static SERVER_SUBJECT])

@@ -5,6 +5,7 @@
 #ifndef CONTROL_ROSTER_H
 #define CONTROL_ROSTER_H
 
+#include <lb/agent_line.h>
 #include <lb/snapshot.h>
 
 #include "daemon/proxy/control/conf_set.h"
@@ -19,6 +20,9 @@ struct server_report {
 	lb_duration duration;
 	uint32_t failures; /* in a row */
 	lb_wall at;
+	const char *warning;		 /* what an answer that only means "alive" says, a literal; NULL none */
+	lb_wall certificate_ends;	 /* of the server's certificate; 0 unknown */
+	lb_wall client_certificate_ends; /* of the one the check shows; 0 none */
 };
 
 struct server {
@@ -30,10 +34,10 @@ struct server {
 	struct server_report report;
 	lb_wall since; /* of health.state */
 	enum lb_admin_state admin;
-	uint16_t weight;       /* the configured one or what an administrator made of it */
-	uint8_t agent_percent; /* what an agent wants of it, 100 otherwise */
-	bool returning;	       /* leaves maint: its weight ramps up once it is up */
-	lb_time ramp_from;     /* came back then, its weight ramps up; 0 = full */
+	uint16_t weight;	   /* the configured one or what an administrator made of it */
+	struct agent_orders agent; /* what its agent has ordered */
+	bool returning;		   /* leaves maint: its weight ramps up once it is up */
+	lb_time ramp_from;	   /* came back then, its weight ramps up; 0 = full */
 };
 
 struct service {
@@ -86,6 +90,8 @@ enum service_use service_use(const struct service *service);
 bool server_usable(const struct server *server, enum service_use use);
 /* Weight for choosing, after agent and slow start; 0 = an agent wants no sessions. */
 uint16_t server_weight(const struct server *server, lb_time now);
+/* The most sessions it may have: what its agent ordered, else what the configuration says; 0 = no limit. */
+uint32_t server_max_connections(const struct server *server);
 bool server_ramping(const struct server *server, lb_time now);
 /* Counts as ready for the cluster: up and admin ready. */
 bool server_ready(const struct server *server);

@@ -88,11 +88,27 @@ void transition_weight(struct transition *t, struct server *server, uint16_t wei
 	follow_up(t);
 }
 
+void transition_warning(struct transition *t, struct server *server)
+{
+	const struct server_report *report = &server->report;
+	struct lb_event event = new_event("check", server);
+
+	snprintf(event.from, sizeof(event.from), "%s", report->warning ? "clear" : "warning");
+	snprintf(event.to, sizeof(event.to), "%s", report->warning ? "warning" : "clear");
+	snprintf(event.reason, sizeof(event.reason), "%s%s%s", report->result, report->warning ? ": " : "",
+		 report->warning ? report->warning : "");
+	recorder_note(t->recorder, report->warning ? LB_LOG_WARNING : LB_LOG_NOTICE, &event);
+}
+
 void transition_agent(struct transition *t, struct server *server)
 {
 	struct lb_event event = new_event("server", server);
 
-	snprintf(event.to, sizeof(event.to), "%u%%", (unsigned)server->agent_percent);
+	if (server->agent.maxconn)
+		snprintf(event.to, sizeof(event.to), "%u%%, max %u", (unsigned)server->agent.percent,
+			 (unsigned)server->agent.maxconn);
+	else
+		snprintf(event.to, sizeof(event.to), "%u%%", (unsigned)server->agent.percent);
 	snprintf(event.reason, sizeof(event.reason), "%s", server->report.result);
 	recorder_note(t->recorder, LB_LOG_INFO, &event);
 	follow_up(t);

@@ -27,7 +27,9 @@ void transition_health(struct transition *t, struct server *server);
 void transition_admin(struct transition *t, struct server *server, enum lb_admin_state admin, const char *who);
 /* An administrator wants another weight, 1..256. */
 void transition_weight(struct transition *t, struct server *server, uint16_t weight, const char *who);
-/* An agent wants another share of the weight (server->agent_percent is new). */
+/* The answers of a server began to mean no more than "alive", or ceased to (server->report.warning is new). */
+void transition_warning(struct transition *t, struct server *server);
+/* An agent wants another share of the weight or another limit (server->agent is new). */
 void transition_agent(struct transition *t, struct server *server);
 
 #endif

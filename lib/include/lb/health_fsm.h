@@ -42,6 +42,7 @@ const char *health_reason_name(enum health_reason r);
 
 struct health_params {
 	lb_duration interval, fast_interval;
+	lb_duration initial_spread; /* the first check is due within it; 0: 50 ms */
 	uint16_t rise, fall;
 };
 
@@ -58,7 +59,7 @@ struct health_fsm {
 	uint64_t jitter;	      /* generator state; seeds the spread of checks */
 };
 
-/* start: first check due at once (spread over the first 50 ms by seed). */
+/* start: the first check is due within params->initial_spread, where by seed. */
 void health_init(struct health_fsm *h, const struct health_params *params, uint64_t seed, lb_time now);
 /* New params of a reload; state is kept. */
 void health_set_params(struct health_fsm *h, const struct health_params *params, lb_time now);
@@ -69,6 +70,12 @@ void health_set_params(struct health_fsm *h, const struct health_params *params,
  * when its last result was silence, not-ready when it was an answer.
  */
 bool health_result(struct health_fsm *h, enum health_result result, lb_time now);
+
+/*
+ * The same for an answer that is an order and no observation (an agent's word): it decides at once, whatever `rise` and
+ * `fall` say.
+ */
+bool health_told(struct health_fsm *h, enum health_result result, lb_time now);
 
 /*
  * The data path failed to connect (refused or timed out). Moves the next check to now (rate-limited by

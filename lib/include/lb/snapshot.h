@@ -89,6 +89,10 @@ struct lb_snapshot_server {
 	uint32_t check_failures;
 	lb_wall check_last;
 	bool alive_warning;
+	const char *check_warning;	 /* what such an answer means and what to do; NULL none */
+	lb_wall certificate_ends;	 /* the server's certificate is valid until then; 0 none seen */
+	lb_wall client_certificate_ends; /* the certificate that the check shows; 0 none */
+	uint32_t max_connections;	 /* 0 = no limit */
 };
 
 struct lb_snapshot_service {
@@ -117,6 +121,8 @@ struct lb_snapshot {
 	struct lb_snapshot_thread *threads;
 	size_t thread_count;
 	uint64_t hedged_won, hedged_lost, hedged_denied;
+	uint64_t check_results[HEALTH_RESULT_COUNT_];
+	lb_duration check_delay_max; /* longest that a check began after it was due */
 	uint64_t log_dropped;
 	uint64_t reloads_ok, reloads_refused;
 };
