@@ -118,6 +118,7 @@ deps:
 	@tests/tools/deps
 
 include tests/tools/targets.mk
+include bench/targets.mk
 
 clean:
 	rm -rf $(B)

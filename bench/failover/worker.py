@@ -1,0 +1,55 @@
+"""Inside a namespace: one stack through a list of trials, a line of JSON for each as soon as it is known."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .faults import BY_KEY
+from .stack import Stack
+from .stack_haproxy import Guide, Tuned
+from .stack_lbd import AnnouncesLate, DropsConnects, KeepsVip, Lbd, LbdFast
+from .trial import Bench, logs
+
+STACKS: dict[str, type[Stack]] = {kind.name: kind for kind in (Lbd, LbdFast, Guide, Tuned, KeepsVip, DropsConnects, AnnouncesLate)}
+
+
+def say(line: dict[str, Any]) -> None:
+    """One line to whoever started this."""
+    print(json.dumps(line), flush=True)
+
+
+def trial(bench: Bench, name: str, key: str, turn: int, seed: int, timeline: Path | None) -> None:
+    """Runs one trial, tells its figures or why there are none, and restores the state before."""
+    what = {"stack": name, "fault": key, "round": turn}
+    say({"begin": True, **what})
+    began = time.monotonic()
+    seed_text = f"{seed}/{name}/{key}/{turn}"
+    try:
+        say({**what, "seed": seed_text, **bench.run(BY_KEY[key], seed_text, timeline)})
+    except (AssertionError, OSError, RuntimeError, ValueError) as error:
+        say({**what, "seed": seed_text, "error": str(error)[:600]})
+        print(logs(bench.lab.lbs), file=sys.stderr)
+    note = bench.recover(BY_KEY[key])
+    say({"end": True, **what, "seconds": round(time.monotonic() - began, 1), **({"note": note[:300]} if note else {})})
+
+
+def main(arguments: list[str]) -> int:
+    """STACK SEED TIMELINE-DIRECTORY|- FAULT:ROUND ..."""
+    name, seed, timeline, *cells = arguments
+    bench = Bench(STACKS[name])
+    try:
+        for cell in cells:
+            key, _, turn = cell.partition(":")
+            kept = Path(timeline) / f"{name}-{key}" if timeline != "-" and turn == "1" and key == "power-off" else None
+            trial(bench, name, key, int(turn), int(seed), kept)
+    finally:
+        bench.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
