@@ -117,8 +117,8 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/l
 deps:
 	@tests/tools/deps
 
-include tests/tools/targets.mk
 include bench/targets.mk
+include tests/tools/targets.mk
 
 clean:
 	rm -rf $(B)

@@ -17,7 +17,7 @@ from .stack import PORT, Stack, send, servers
 
 _HAPROXY = """\
 global
-    maxconn 20000
+    maxconn 5000
     stats socket {socket} mode 660 level admin
 defaults
     mode tcp

@@ -83,10 +83,15 @@ class KeepsVip(Lbd):
 
     name = "keeps-vip"
     title = "planted: keeps the VIP after SIGKILL"
+    append = "\nelection:\n  fence: off\n"
+
+    def on_fault(self) -> None:
+        """Called right before the fault: nobody starts again what would tidy up."""
+        for node in self.nodes:
+            node.release("lbd")
 
     def on_killed(self, node: Node) -> None:
         """Called right after the kill."""
-        node.release("lbd")
         node.keep_vip()
 
 

@@ -27,14 +27,14 @@ class Probe:
 
     def __init__(self, directory: Path, name: str, where: str, *argv: str) -> None:
         self.log = directory / f"bench-{name}.log"
-        self.said = directory / f"bench-{name}.out"
+        self._output = directory / f"bench-{name}.out"
         self.log.unlink(missing_ok=True)
-        self._process = Process([program(f"bench/failover/{name}"), *argv], where, self.log, stdout=self.said)
+        self._process = Process([program(f"bench/failover/{name}"), *argv], where, self.log, stdout=self._output)
 
-    def says(self, word: str) -> bool:
-        """Whether it has said the word; fails where it has ended instead."""
+    def said(self) -> str:
+        """What it has said so far; fails where it has ended instead."""
         assert self._process.alive, f"a measuring program ended: {tail(self.log)}"
-        return word in self.said.read_text(encoding="ascii")
+        return self._output.read_text(encoding="ascii")
 
     def stop(self) -> None:
         """Ends it; what it knows is in its records then."""
@@ -52,7 +52,8 @@ class Watch:
         self._adverts = Probe(directory, "adverts", SWITCH, str(self.advert_file)) if adverts else None
         self._client = Probe(directory, "client", CLIENT, "-o", str(self.client_file), VIP, str(PORT))
         try:
-            eventually(lambda: self._client.says("ready"), 12.0, "the client of the benchmark works")
+            # It says `ready` and the server that its download comes from.
+            self.server = eventually(lambda: self._client.said().split()[1:], 12.0, "the client of the benchmark works")[0]
         except BaseException:
             self.kill()
             raise
@@ -99,7 +100,7 @@ class Bench:
         if fault.prefers and hasattr(self.stack, "prefer"):
             self.stack.prefer(self.stack.nodes[0])
         watch = Watch(self.lab, adverts=timeline is not None)
-        trial = Trial(self.stack, self.origins, rng, time.monotonic)
+        trial = Trial(self.stack, self.origins, watch.server)
         try:
             trial.wait(LEAD_SECONDS + rng.random() * self.stack.interval)
             fault.make(trial)

@@ -1,9 +1,9 @@
 # Targets that test, judge, show and install the product; how things are built is in the Makefile.
 
 RUN_TESTS := tests/tools/run-tests --build $(B)
-TEST_GROUPS := unit sim replay docs layers lab scenario
+TEST_GROUPS := unit sim replay docs layers lab scenario bench
 SHIMS := $(patsubst tests/lab/shim/%.c,$(B)/tests/lab/%.so,$(sort $(wildcard tests/lab/shim/*.c)))
-TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS)
+TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS) $(FAILOVER_PROBES)
 LAYER_GATES := layers purity names sizes
 FUZZ_SECONDS ?= 60
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd

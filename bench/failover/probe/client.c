@@ -1,7 +1,7 @@
 /*
  * What a client of the VIP feels, in one program and one loop: new connections in two ways, busy and idle sessions, a
- * download. Says `ready` once everything works, measures until SIGTERM or SIGINT, waits a moment for what is under way,
- * and leaves its records in a file. Times are CLOCK_MONOTONIC seconds.
+ * download. Says `ready` and the server of the download once everything works, measures until SIGTERM or SIGINT, waits
+ * a moment for what is under way, and leaves its records in a file. Times are CLOCK_MONOTONIC seconds.
  */
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -149,7 +149,7 @@ static void judge_readiness(struct client *client, int64_t waited)
 			sessions_ready(client->busy) && sessions_ready(client->idle) &&
 			download_ready(client->download);
 	if (client->ready) {
-		puts("ready");
+		printf("ready %s\n", download_server(client->download));
 		fflush(stdout);
 	} else if (waited > READY_WITHIN) {
 		fputs("client: not everything works within 10 s\n", stderr);

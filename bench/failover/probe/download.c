@@ -16,6 +16,7 @@ struct download {
 	int64_t stall, stall_start;
 	uint64_t bytes;
 	unsigned breaks;
+	char server[64];
 };
 
 static void download_note_stall(struct download *download, int64_t now)
@@ -51,13 +52,16 @@ static void download_on_event(struct watch *watch, uint32_t events)
 			download_break(download);
 		return;
 	}
-	ssize_t count = recv(watch->fd, bytes, sizeof(bytes), 0);
+	ssize_t count = recv(watch->fd, bytes, sizeof(bytes) - 1, 0);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (count <= 0) {
 		download_break(download);
 		return;
 	}
+	bytes[count] = '\0';
+	if (download->bytes == 0)
+		sscanf(bytes, "I am %63s", download->server);
 	int64_t now = now_ns();
 	download_note_stall(download, now);
 	download->last = now;
@@ -84,6 +88,11 @@ void download_tick(struct download *download, int64_t now)
 bool download_ready(const struct download *download)
 {
 	return download->bytes > 0;
+}
+
+const char *download_server(const struct download *download)
+{
+	return download->server;
 }
 
 void download_free(struct download *download)

@@ -15,6 +15,8 @@ struct download *download_new(struct felt *felt);
 void download_tick(struct download *download, int64_t now);
 /* Whether bytes have come. */
 bool download_ready(const struct download *download);
+/* The name of the server that the first bytes came from; empty while none have. */
+const char *download_server(const struct download *download);
 /* Writes the record (the stall that lasts at felt->ended counts) and frees everything. */
 void download_free(struct download *download);
 

@@ -61,7 +61,7 @@ static bool conn_take_line(struct conn *conn, const char *line)
 	conn->previous = &streaming;
 	streaming.next->previous = conn;
 	streaming.next = conn;
-	return true;
+	return say(conn, name_line);
 }
 
 static void conn_on_readable(struct conn *conn)

@@ -1,0 +1,123 @@
+"""What the figures must show: lbd never worse than the tuned pair, far better than the guide's, and itself twice alike."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any, Iterable, NamedTuple
+
+from .faults import BY_KEY, FAULTS
+
+# The figures of which less is better and lbd must not have more than the tuned pair, with what is noise in them: connections
+# start each 5 ms, ownership is asked for each 10 ms, and the processor is shared with everything else.
+BETTER = {
+    "plain_gap_ms": ("longest gap", 25.0),
+    "retrying_gap_ms": ("longest gap, retrying", 25.0),
+    "plain_worst_ms": ("longest wait", 60.0),
+    "retrying_worst_ms": ("longest wait, retrying", 60.0),
+    "plain_failed": ("failed", 0.5),
+    "retrying_failed": ("failed, retrying", 0.5),
+    "busy_lost": ("busy sessions lost", 0.5),
+    "idle_lost": ("idle sessions lost", 0.5),
+    "idle_learn_ms": ("idle learn after", 60.0),
+    "stall_ms": ("download stalls", 60.0),
+    "unowned_ms": ("unowned", 25.0),
+    "double_ms": ("doubly owned", 0.0),
+}
+# Where lbd must be ten times better than the guide, and by which figure.
+TENTH = {"power-off": "plain_gap_ms", "proxy-killed": "plain_gap_ms", "proxy-stopped": "plain_gap_ms", "server-off": "plain_worst_ms"}
+
+
+class Spread(NamedTuple):
+    """Median, least and most of one figure over the rounds."""
+
+    median: float
+    least: float
+    most: float
+
+
+def spreads(lines: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Spread]]:
+    """For each stack and fault every figure's spread."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in lines:
+        if "error" not in line:
+            groups.setdefault((line["stack"], line["fault"]), []).append(line)
+    found = {}
+    for key, same in groups.items():
+        names = [name for name, value in same[0].items() if isinstance(value, (int, float)) and name != "round"]
+        found[key] = {name: Spread(median(v := [line[name] for line in same]), min(v), max(v)) for name in names}
+    return found
+
+
+def losses(lines: list[dict[str, Any]], stack: str = "lbd") -> list[str]:
+    """Where the stack is worse than the tuned pair, or not ten times better than the guide where it must be."""
+    found = spreads(lines)
+    out = []
+    for fault in FAULTS:
+        mine, tuned, guide = (found.get((name, fault.key)) for name in (stack, "tuned", "guide"))
+        if mine and tuned:
+            for name, (title, noise) in BETTER.items():
+                if mine[name].median > tuned[name].median + noise:
+                    out.append(f"{fault.title}: {title} {mine[name].median:g}, tuned {tuned[name].median:g}")
+        if mine and guide and fault.key in TENTH:
+            name = TENTH[fault.key]
+            if mine[name].median > guide[name].median / 10:
+                title = BETTER[name][0]
+                out.append(f"{fault.title}: {title} {mine[name].median:g} is more than a tenth of the guide's {guide[name].median:g}")
+    return out
+
+
+def compare(ones: list[dict[str, Any]], others: list[dict[str, Any]], stack: str = "lbd") -> int:
+    """Prints where the rows of one stack of two runs do not overlap; 1 if anywhere."""
+    first, second = spreads(ones), spreads(others)
+    apart = checked = 0
+    for key in sorted(set(first) & set(second)):
+        if key[0] != stack:
+            continue
+        for name, (title, noise) in BETTER.items():
+            a, b = first[key][name], second[key][name]
+            checked += 1
+            if a.least > b.most + noise or b.least > a.most + noise:
+                apart += 1
+                print(f"{BY_KEY[key[1]].title}: {title}: {a.least:g} to {a.most:g}, then {b.least:g} to {b.most:g}")
+    print(f"{checked} rows of {stack} compared, {apart} do not agree within least and most")
+    return 1 if apart or not checked else 0
+
+
+# What must hold for lbd by itself: fault, figure, bar; and what a violation means. The short form and the planted faults
+# are judged by these.
+GAP_BARS = {
+    "none": 100,
+    "power-off": 450,
+    "power-off-carrier": 450,
+    "clean-stop": 120,
+    "planned-switch": 120,
+    "election-killed": 450,
+    "election-stopped": 450,
+    "proxy-killed": 250,
+    "everything-killed": 450,
+    "server-killed": 100,
+    "server-off": 100,
+    "short-stop": 100,
+}
+UNDISTURBED = ("none", "short-stop", "server-killed", "server-off")
+RETRANSMISSION_MS = 900
+
+
+def violations(line: dict[str, Any]) -> list[str]:
+    """What a trial of lbd shows that must not be."""
+    key = line["fault"]
+    if "error" in line:
+        return [f"could not be measured: {line['error']}"]
+    found = []
+    if key in GAP_BARS and line["plain_gap_ms"] > GAP_BARS[key]:
+        found.append(f"no answer for {line['plain_gap_ms']:g} ms, at most {GAP_BARS[key]} may be")
+    if key not in ("partition", "one-way") and line["double_ms"] > 0:
+        found.append(f"two owners for {line['double_ms']:g} ms")
+    if key in UNDISTURBED:
+        if line["plain_failed"]:
+            found.append(f"failed connections: {line['plain_failures']}")
+        if line["plain_worst_ms"] > RETRANSMISSION_MS:
+            found.append(f"a connection took {line['plain_worst_ms']:g} ms: its first packet was lost")
+        if line["moves"]:
+            found.append("the VIP moved")
+    return found

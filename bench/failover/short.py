@@ -1,0 +1,101 @@
+"""The short form in `make test`: lbd through the most telling faults once, and planted faults that must be found.
+
+Ends with `N passed, N failed`. A trial that shows what must not be is run once more, as scenarios are, since milliseconds
+are measured beside whatever else the machine does; LBD_STRICT=1 turns that off.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .judge import violations
+from .matrix import Cell, Job, Lanes, Progress, Store, load
+
+FAULTS = (
+    "none",
+    "power-off",
+    "planned-switch",
+    "clean-stop",
+    "election-killed",
+    "proxy-killed",
+    "everything-killed",
+    "server-off",
+    "server-killed",
+    "short-stop",
+)
+# Stack with a planted fault, the fault that brings it out, and what the harness must say of it.
+PLANTED = (
+    ("keeps-vip", "everything-killed", "two owners"),
+    ("drops-connects", "none", "its first packet was lost"),
+    ("announces-late", "power-off", "no answer for"),
+)
+WATCHED_SECONDS = "2"
+
+
+def measure(jobs: list[Job], seed: int, directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Runs the jobs, two labs at once; the figures of each stack and fault."""
+    results = directory / "short.jsonl"
+    progress = Progress(jobs, 2, [])
+    Lanes(Store(results, {"seed": seed}), seed, None, progress, directory).run(jobs, 2)
+    return {(line["stack"], line["fault"]): line for line in load(results)[1]}
+
+
+def job(stack: str, faults: list[str]) -> Job:
+    """One lab, each fault once."""
+    return Job(stack, [Cell(stack, fault, 1) for fault in faults], {"BENCH_WATCHED": WATCHED_SECONDS})
+
+
+def show(line: dict[str, Any]) -> None:
+    """The figures of one trial in a line."""
+    if "error" not in line:
+        print(
+            f"{line['stack']}: {line['fault']}: gap {line['plain_gap_ms']:g} ms, worst {line['plain_worst_ms']:g} ms, "
+            f"failed {line['plain_failed']}, sessions lost {line['busy_lost']}, two owners {line['double_ms']:g} ms"
+        )
+
+
+def run(directory: Path) -> int:
+    """Measures and judges; the number of failures."""
+    seed = random.randrange(1 << 31)
+    print(f"seed {seed}")
+    planted = [job(stack, [fault]) for stack, fault, _ in PLANTED]
+    found = measure([job("lbd", list(FAULTS)), *planted], seed, directory)
+    wrong = [fault for fault in FAULTS if violations(found["lbd", fault])]
+    if wrong and not os.environ.get("LBD_STRICT"):
+        for fault in wrong:
+            print(f"unsteady: failover {fault}: {'; '.join(violations(found['lbd', fault]))}")
+        found |= measure([job("lbd", wrong)], seed + 1, directory)
+    passed = failed = 0
+    for fault in FAULTS:
+        show(found["lbd", fault])
+        problems = violations(found["lbd", fault])
+        passed, failed = passed + (not problems), failed + bool(problems)
+        for problem in problems:
+            print(f"lbd: {fault}: {problem}")
+    for stack, fault, said in PLANTED:
+        line = found[stack, fault]
+        show(line)
+        seen = any(said in problem for problem in violations(line))
+        passed, failed = passed + seen, failed + (not seen)
+        if not seen:
+            print(f"the planted fault of {stack} in {fault} was not found, wanted: {said}; seen: {violations(line)}")
+    print(f"{passed} passed, {failed} failed")
+    return failed
+
+
+def main() -> int:
+    """1 if anything failed."""
+    # Whoever ends this ends its labs, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as directory:
+        return 1 if run(Path(directory)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
