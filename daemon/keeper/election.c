@@ -91,13 +91,17 @@ static void end_sessions(struct election *e)
 		e->params.hooks.end_sessions(e->params.hooks.ctx, 0);
 }
 
+/*
+ * The lease goes first: it ends every answer at once, while removing an address waits for whoever else on this host is
+ * configuring the network.
+ */
 static void release_vip(struct election *e)
 {
 	e->holding = e->deferring = false;
 	e->released_at = clock_now();
+	fence_end(e->fence);
 	announce_stop(e->announce);
 	vip_release(e->vips);
-	fence_end(e->fence);
 }
 
 /*

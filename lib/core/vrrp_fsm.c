@@ -262,8 +262,9 @@ static const struct vrrp_actions resign = {
     .list = {VRRP_END_SESSIONS, VRRP_SEND_RESIGN, VRRP_RELEASE_VIP, VRRP_STATE_CHANGED},
     .count = 4,
 };
+/* The winner may answer for the VIP already, so this node stops to before it does anything else. */
 static const struct vrrp_actions give_way = {
-    .list = {VRRP_SEND_ADVERT, VRRP_END_SESSIONS, VRRP_RELEASE_VIP, VRRP_STATE_CHANGED},
+    .list = {VRRP_END_SESSIONS, VRRP_RELEASE_VIP, VRRP_SEND_ADVERT, VRRP_STATE_CHANGED},
     .count = 4,
 };
 static const struct vrrp_actions leave_silently = {

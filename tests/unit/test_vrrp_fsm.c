@@ -190,7 +190,7 @@ START_TEST(higher_priority_wins)
 	now += LB_MSEC(30);
 	feed(
 	    (struct vrrp_event){.kind = VRRP_EVENT_ADVERT, .priority = 241, .interval = LB_MSEC(200), .source = lower});
-	ck_assert_str_eq(did, "advert sessions release changed");
+	ck_assert_str_eq(did, "sessions release advert changed");
 	is(VRRP_BACKUP, VRRP_REASON_HIGHER_PRIORITY);
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), now + vrrp_active_down_interval(3, 240, LB_MSEC(200)));
 	ck_assert(lb_addr_equal(&fsm.active, &lower));
@@ -201,7 +201,7 @@ START_TEST(higher_address_wins_a_tie)
 {
 	become_active();
 	now += LB_MSEC(30);
-	ck_assert_str_eq(hear(240, &higher), "advert sessions release changed");
+	ck_assert_str_eq(hear(240, &higher), "sessions release advert changed");
 	is(VRRP_BACKUP, VRRP_REASON_HIGHER_ADDRESS);
 }
 END_TEST
@@ -253,7 +253,7 @@ END_TEST
 START_TEST(yielding_node_waits_a_whole_interval)
 {
 	become_active();
-	ck_assert_str_eq(happen(VRRP_EVENT_YIELD), "advert sessions release changed");
+	ck_assert_str_eq(happen(VRRP_EVENT_YIELD), "sessions release advert changed");
 	is(VRRP_BACKUP, VRRP_REASON_HANDOVER);
 	lb_time released = now;
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), released + down());

@@ -176,19 +176,19 @@ START_TEST(parting_advert_does_not_depose_the_successor)
 	now += LB_USEC(50);
 	ck_assert_str_eq(hear(250, &lower), "");
 	is(VRRP_ACTIVE, VRRP_REASON_HANDOVER);
-	ck_assert_str_eq(hear(250, &higher), "advert sessions release changed");
+	ck_assert_str_eq(hear(250, &higher), "sessions release advert changed");
 
 	begin(&usual);
 	become_active();
 	happen(VRRP_EVENT_TAKE);
 	is(VRRP_ACTIVE, VRRP_REASON_ACTIVE_DOWN_TIMER);
-	ck_assert_str_eq(hear(250, &lower), "advert sessions release changed");
+	ck_assert_str_eq(hear(250, &lower), "sessions release advert changed");
 
 	begin(&usual);
 	become_backup();
 	feed((struct vrrp_event){.kind = VRRP_EVENT_TAKE, .source = lower});
 	now += A;
-	ck_assert_str_eq(hear(250, &lower), "advert sessions release changed");
+	ck_assert_str_eq(hear(250, &lower), "sessions release advert changed");
 }
 END_TEST
 

@@ -83,7 +83,7 @@ enum vrrp_action {
 
 /*
  * Taking is SEND_ADVERT, TAKE_VIP, ANNOUNCE. Leaving is END_SESSIONS, SEND_RESIGN, RELEASE_VIP; when a better advert
- * was heard, SEND_ADVERT (the last, losing one, so that the winner announces again), END_SESSIONS, RELEASE_VIP; the
+ * was heard, END_SESSIONS, RELEASE_VIP, SEND_ADVERT (the last, losing one, so that the winner announces again); the
  * same when handing over, where the last advert keeps all others waiting; after a stall nothing is sent. STATE_CHANGED
  * comes last, exactly when the state differs from before the step.
  */
