@@ -3,7 +3,7 @@
 RUN_TESTS := tests/tools/run-tests --build $(B)
 TEST_GROUPS := unit sim replay docs layers lab scenario bench
 SHIMS := $(patsubst tests/lab/shim/%.c,$(B)/tests/lab/%.so,$(sort $(wildcard tests/lab/shim/*.c)))
-TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS) $(FAILOVER_PROBES)
+TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS) $(FAILOVER_PROBES) $(LOAD_PROGRAMS)
 LAYER_GATES := layers purity names sizes
 FUZZ_SECONDS ?= 60
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd

@@ -1,0 +1,1 @@
+"""lbd beside HAProxy and nginx under the same load, see bench/README.md."""
