@@ -107,6 +107,10 @@ struct balance *balance_new(enum lb_balance_kind kind, const struct balance_serv
 	if (n > 0)
 		memcpy(b->servers, servers, n * sizeof(*servers));
 	spread_turns(b);
+	if (b->ops->prepare && !b->ops->prepare(b)) {
+		balance_free(b);
+		return NULL;
+	}
 	if (b->ops->compare)
 		balance_heap_build(b);
 	return b;
@@ -122,6 +126,7 @@ void balance_free(struct balance *b)
 	free(b->place);
 	free(b->scratch);
 	free(b->sums);
+	free(b->table);
 	free(b);
 }
 

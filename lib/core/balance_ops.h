@@ -9,6 +9,8 @@
 #include <lb/balance.h>
 
 struct balance_ops {
+	/* once, when the list is known; false when memory is short; NULL if nothing is to do */
+	bool (*prepare)(struct balance *b);
 	/* heap order: negative when a comes before b; NULL for algorithms without a heap */
 	int (*compare)(const struct balance *b, size_t x, size_t y);
 	/* choose, for algorithms without a heap */
@@ -32,6 +34,10 @@ struct balance {
 	/* random: running sums of the weights in play, rebuilt when one changed */
 	uint32_t *sums;
 	bool sums_stale;
+	/* source: which server has each place; primaries in play, counted when sums_stale */
+	uint16_t *table;
+	uint32_t places;
+	size_t primaries;
 };
 
 /* In play at all: usable and with weight. */
@@ -58,6 +64,9 @@ void balance_advance_turn(struct balance *b, size_t i);
 
 /* Which class may be used now, given skip: 0 primaries, 1 backups, -1 none (primaries exist but are full). */
 int balance_usable_class(const struct balance *b, const bool *skip);
+
+/* Fill table and places; false when memory is short. */
+bool balance_table_build(struct balance *b);
 
 void balance_heap_build(struct balance *b);
 /* The order of index i may have changed. */

@@ -224,6 +224,88 @@ START_TEST(source_moves_only_the_clients_of_a_server_that_left)
 }
 END_TEST
 
+/* A server that is taken off the list: the rest is built anew, and few clients of others move. */
+START_TEST(source_moves_few_clients_when_the_list_gets_shorter)
+{
+	static const size_t sizes[] = {2, 3, 5, 10, 40, 200};
+	size_t n = sizes[_i];
+	struct balance_server *list = calloc(n, sizeof(*list));
+	struct balance *longer, *shorter;
+	uint32_t moved = 0;
+
+	ck_assert_ptr_nonnull(list);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct balance_server){
+		    .key_hash = (uint32_t)lb_hash(&i, sizeof(i)), .weight = 100, .usable = true};
+	longer = balance_new(LB_SOURCE, list, n, 1);
+	/* The last but one goes: the index of the last one changes, which is no move. */
+	list[n - 2] = list[n - 1];
+	shorter = balance_new(LB_SOURCE, list, n - 1, 1);
+	for (uint32_t i = 0; i < PICKS; i++) {
+		struct lb_addr c = client(i);
+		int before = balance_pick(longer, &c, NULL), after = balance_pick(shorter, &c, NULL);
+
+		moved += after != (before == (int)n - 1 ? (int)n - 2 : before) || before == (int)n - 2;
+	}
+	ck_assert_double_le(moved, PICKS * (1.0 / (double)n + 0.05));
+	ck_assert_double_ge(moved, PICKS * (1.0 / (double)n - 0.01));
+	balance_free(longer);
+	balance_free(shorter);
+	free(list);
+}
+END_TEST
+
+/* Half the weight: about half of its clients leave the server, and no others move. */
+START_TEST(source_moves_only_the_clients_of_a_server_that_got_lighter)
+{
+	size_t n = serve(equal);
+	static int before[PICKS];
+	uint32_t left = 0, had = 0;
+
+	begin(LB_SOURCE, n, 1);
+	for (uint32_t i = 0; i < PICKS; i++) {
+		before[i] = pick(i);
+		had += before[i] == 1;
+	}
+	balance_update(picker, 1, 50, true);
+	for (uint32_t i = 0; i < PICKS; i++) {
+		int after = pick(i);
+
+		ck_assert(after == before[i] || before[i] == 1);
+		left += before[i] == 1 && after != 1;
+	}
+	/* From 100 of 300 to 50 of 250. */
+	ck_assert_double_eq_tol(had - left, PICKS / 5.0, 0.01 * PICKS);
+}
+END_TEST
+
+/* The last few of many, and the smallest weights: still by weight, still the same for each client. */
+START_TEST(source_finds_the_few_that_are_left)
+{
+	enum { MANY = 500 };
+	static struct balance_server list[MANY];
+	struct balance *b;
+	uint32_t first = 0;
+
+	for (size_t i = 0; i < MANY; i++)
+		list[i] = (struct balance_server){.key_hash = (uint32_t)lb_hash(&i, sizeof(i)), .weight = 256};
+	list[17].usable = list[430].usable = true;
+	list[17].weight = 2;
+	list[430].weight = 1;
+	b = balance_new(LB_SOURCE, list, MANY, 1);
+	for (uint32_t i = 0; i < PICKS / 10; i++) {
+		struct lb_addr c = client(i);
+		int chosen = balance_pick(b, &c, NULL);
+
+		ck_assert(chosen == 17 || chosen == 430);
+		ck_assert_int_eq(balance_pick(b, &c, NULL), chosen);
+		first += chosen == 17;
+	}
+	ck_assert_double_eq_tol(first, PICKS / 10 * 2 / 3.0, 0.02 * PICKS / 10);
+	balance_free(b);
+}
+END_TEST
+
 START_TEST(source_reads_whole_ipv6_addresses)
 {
 	size_t n = serve(equal);
@@ -263,6 +345,9 @@ int main(void)
 	tcase_add_test(c, leastconn_catches_up_on_nothing);
 	tcase_add_test(c, source_is_the_same_on_every_node);
 	tcase_add_test(c, source_moves_only_the_clients_of_a_server_that_left);
+	tcase_add_loop_test(c, source_moves_few_clients_when_the_list_gets_shorter, 0, 6);
+	tcase_add_test(c, source_moves_only_the_clients_of_a_server_that_got_lighter);
+	tcase_add_test(c, source_finds_the_few_that_are_left);
 	tcase_add_test(c, source_reads_whole_ipv6_addresses);
 	suite_add_tcase(suite, c);
 
