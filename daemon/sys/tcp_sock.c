@@ -48,26 +48,51 @@ static bool bind_source(int fd, const struct lb_addr *source)
 	return bind(fd, (struct sockaddr *)&sa, len) == 0;
 }
 
-int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source)
+/* The socket, or -1 after closing it when the connection could not even be begun. */
+static int begin_connect(int fd, const struct lb_endpoint *server)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = lb_endpoint_to_sockaddr(server, &sa);
-	int fd = socket(server->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1, saved;
+
+	if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
+		return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int new_socket(const struct lb_endpoint *server)
+{
+	return socket(server->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source)
+{
+	int fd = new_socket(server), on = 1;
 
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (source != NULL && source->family == server->addr.family && !bind_source(fd, source))
-		goto close_socket;
-	if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
-		return fd;
+	if (source != NULL && source->family == server->addr.family && !bind_source(fd, source)) {
+		int saved = errno;
 
-close_socket:
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return begin_connect(fd, server);
+}
+
+/* Who will answer soon anyway need not acknowledge: the kernel keeps the third packet of the handshake back. */
+int tcp_sock_knock(const struct lb_endpoint *server)
+{
+	int fd = new_socket(server), off = 0;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+	return begin_connect(fd, server);
 }
 
 int tcp_sock_error(int fd)

@@ -30,6 +30,12 @@ bool tcp_sock_local(int fd, struct lb_endpoint *local);
  */
 int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source);
 
+/*
+ * The same for who only asks whether the server takes connections. Reset it (tcp_sock_reset) as soon as it gets
+ * writable, then the server's program sees nothing of it: the handshake was never finished.
+ */
+int tcp_sock_knock(const struct lb_endpoint *server);
+
 /* Why the socket failed (an errno value), 0 when it did not. Reading clears it. */
 int tcp_sock_error(int fd);
 

@@ -1,5 +1,7 @@
 /* Every kind of check against real sockets: what a server says or does not say, and what becomes of it. */
 #include <check.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -159,11 +161,22 @@ static void expect_answer(enum lb_check_type type, const char *says, enum health
 	outcomes = 0;
 }
 
-START_TEST(tcp_connects)
+/* The server's kernel answers; its program has nothing to accept. */
+START_TEST(tcp_knocks)
 {
-	expect_answer(LB_CHECK_TCP, NULL, HEALTH_RESULT_OK, "connected");
+	int fd;
+	struct lb_endpoint at = bind_loopback(&fd, 5);
+
+	probe(&at);
+	ck_assert_int_eq(outcome.result, HEALTH_RESULT_OK);
+	ck_assert_str_eq(outcome.text, "connected");
 	ck_assert_int_gt(outcome.duration, 0);
 	ck_assert_int_lt(outcome.duration, LB_SEC(1));
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(accept(fd, NULL, NULL), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	close(fd);
+	check_plan_clear(&plan);
 }
 END_TEST
 
@@ -441,7 +454,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, tcp_connects);
+	tcase_add_test(tc, tcp_knocks);
 	tcase_add_test(tc, tcp_refused);
 	tcase_add_test(tc, tcp_unreachable_is_told_later_not_from_start);
 	tcase_add_test(tc, http_answers);

@@ -163,6 +163,12 @@ static void on_budget(struct ev_loop *loop, ev_timer *w, int revents)
 	finish(p);
 }
 
+/* A check that sends nothing is over when the server's kernel has answered: no program there need be woken for it. */
+static bool is_knock(const struct probe_params *params)
+{
+	return params->plan->check->type == LB_CHECK_TCP && params->send_proxy == LB_PROXY_OFF;
+}
+
 struct probe *probe_start(const struct probe_params *params)
 {
 	struct probe *p = must(calloc(1, sizeof(*p)));
@@ -172,7 +178,7 @@ struct probe *probe_start(const struct probe_params *params)
 	p->started = clock_now();
 	p->row = rows_of(params->plan->check->type);
 	p->outcome.orders = params->orders;
-	p->fd = tcp_sock_connect(&params->address, NULL);
+	p->fd = is_knock(params) ? tcp_sock_knock(&params->address) : tcp_sock_connect(&params->address, NULL);
 	ev_init(&p->io, on_io);
 	/* After a pause of this process an answer that has arrived counts before the budget that ran out meanwhile. */
 	ev_set_priority(&p->io, 1);

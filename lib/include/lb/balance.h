@@ -26,8 +26,8 @@ struct balance; /* opaque picker: algorithm plus its private state */
 
 /*
  * Build a picker over n servers (copied). NULL when memory is short. seed feeds `random` and the start point of
- * `roundrobin` so that workers do not walk in step. A `source` picker over a longer or shorter list sends few clients of
- * other servers elsewhere, unless the list grows past 32 or 512 servers.
+ * `roundrobin` so that workers do not walk in step. A `source` picker over a longer or shorter list sends few clients
+ * of other servers elsewhere, unless the list grows past 32 or 512 servers.
  */
 struct balance *balance_new(enum lb_balance_kind kind, const struct balance_server *servers, size_t n, uint64_t seed);
 void balance_free(struct balance *b);
