@@ -387,6 +387,7 @@ static void init_limits(struct election *e)
 {
 	for (size_t i = 0; i < VRRP_DROP_COUNT_; i++)
 		e->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
+	e->drops_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(2));
 	e->send_log = e->foreign_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	e->claim_limit = (struct ratelimit)RATELIMIT_INIT(2, LB_SEC(1));
 	e->list_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(60));

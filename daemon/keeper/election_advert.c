@@ -119,7 +119,7 @@ static void note_drop(struct election *e, enum vrrp_drop drop, const struct lb_a
 
 	e->counters.dropped[drop]++;
 	/* Our own multicast coming back is no news. */
-	if (drop == VRRP_DROP_OWN || !ratelimit_ok(&e->drop_log[drop], clock_now()))
+	if (drop == VRRP_DROP_OWN || !ratelimit_ok_among(&e->drop_log[drop], &e->drops_log, clock_now()))
 		return;
 	if (lb_addr_size(source) > 0)
 		lb_addr_text(source, text);

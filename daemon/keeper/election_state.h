@@ -100,7 +100,8 @@ struct election {
 	ev_timer stop_timer;
 
 	struct election_counters counters;
-	struct ratelimit drop_log[VRRP_DROP_COUNT_], send_log, list_log, foreign_log, claim_limit;
+	struct ratelimit drop_log[VRRP_DROP_COUNT_], drops_log; /* each reason, and all together */
+	struct ratelimit send_log, list_log, foreign_log, claim_limit;
 	lb_duration last_gap, stall_max, sent_jitter_max, heard_jitter_max;
 	lb_time released_at;	 /* when this node last let the VIP go; 0 never */
 	lb_time ownerless_since; /* no node is known to own the VIP; 0 = one is */

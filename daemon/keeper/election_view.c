@@ -6,6 +6,7 @@
 
 #include "daemon/keeper/election_state.h"
 #include "daemon/sys/clock.h"
+#include "daemon/sys/sock_drops.h"
 
 void election_view_record(struct election *e, const char *kind, const char *subject, const char *from, const char *to,
 			  const char *reason, lb_duration duration)
@@ -87,7 +88,7 @@ static void view_vip(const struct election *e, size_t i, struct lb_snapshot_vip 
 	out->fenced = !fence_open(e->fence, clock_now());
 }
 
-static void view_counters(const struct election *e, struct lb_snapshot_keeper *out)
+static void view_counters(struct election *e, struct lb_snapshot_keeper *out)
 {
 	const struct peer_link_counters *link = peer_link_count(e->peer_link);
 
@@ -95,7 +96,9 @@ static void view_counters(const struct election *e, struct lb_snapshot_keeper *o
 	out->adverts_received = e->counters.adverts_received;
 	memcpy(out->adverts_dropped, e->counters.dropped, sizeof(out->adverts_dropped));
 	memcpy(out->transitions, e->counters.transitions, sizeof(out->transitions));
+	out->adverts_overflowed = sock_drops(e->vrrp_fd);
 	out->peer_received = link->received;
+	out->peer_overflowed = link->overflowed;
 	memcpy(out->peer_dropped, link->dropped, sizeof(out->peer_dropped));
 	out->announces_sent = announce_sent(e->announce);
 	out->last_gap = e->last_gap;

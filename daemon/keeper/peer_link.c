@@ -11,6 +11,7 @@
 #include <lb/ratelimit.h>
 
 #include "daemon/sys/clock.h"
+#include "daemon/sys/sock_drops.h"
 #include "daemon/sys/udp_sock.h"
 
 #define INTERVAL_MIN	   LB_MSEC(50)
@@ -30,7 +31,7 @@ struct peer_link {
 	ev_timer timer;
 	struct peer peers[LB_NODES_MAX];
 	struct peer_link_counters counters;
-	struct ratelimit log;
+	struct ratelimit log, drop_log[PEER_DROP_COUNT_], drops_log; /* drops: each reason, and all together */
 	struct peer_msg out, in; /* too large for the stack of a small process, and never used by two at once */
 	uint8_t buf[PEER_MSG_MAX];
 };
@@ -171,9 +172,9 @@ static void note_drop(struct peer_link *l, enum peer_drop drop, const struct lb_
 
 	l->counters.dropped[drop]++;
 	/* A nonce that is being proven is the ordinary start of a link. */
-	if (drop != PEER_DROP_REPLAY && ratelimit_ok(&l->log, clock_now()))
-		lb_warning("peer message dropped from=%s reason=%s", lb_endpoint_text(from, text),
-			   peer_drop_name(drop));
+	if (drop != PEER_DROP_REPLAY && ratelimit_ok_among(&l->drop_log[drop], &l->drops_log, clock_now()))
+		lb_warning("peer message dropped from=%s reason=%s total=%llu", lb_endpoint_text(from, text),
+			   peer_drop_name(drop), (unsigned long long)l->counters.dropped[drop]);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
@@ -242,7 +243,10 @@ struct peer_link *peer_link_new(const struct peer_link_params *params, struct lb
 		return NULL;
 	}
 	l->params = *params;
-	l->log = (struct ratelimit)RATELIMIT_INIT(5, LB_SEC(10));
+	l->log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
+	l->drops_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(2));
+	for (size_t i = 0; i < PEER_DROP_COUNT_; i++)
+		l->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	ev_init(&l->timer, on_timer);
 	ev_init(&l->io, on_readable);
 	l->timer.data = l->io.data = l;
@@ -296,7 +300,8 @@ const struct peer_facts *peer_link_facts(const struct peer_link *l, size_t node)
 	return &l->peers[node].facts;
 }
 
-const struct peer_link_counters *peer_link_count(const struct peer_link *l)
+const struct peer_link_counters *peer_link_count(struct peer_link *l)
 {
+	l->counters.overflowed = sock_drops(l->fd);
 	return &l->counters;
 }

@@ -71,7 +71,8 @@ const struct peer_facts *peer_link_facts(const struct peer_link *l, size_t node)
 
 struct peer_link_counters {
 	uint64_t received, dropped[PEER_DROP_COUNT_];
+	uint32_t overflowed; /* dropped by the kernel: the socket was full */
 };
-const struct peer_link_counters *peer_link_count(const struct peer_link *l);
+const struct peer_link_counters *peer_link_count(struct peer_link *l);
 
 #endif

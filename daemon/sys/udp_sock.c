@@ -8,9 +8,12 @@
 #define TOS_NETWORK_CONTROL 0xc0
 #define PRIORITY_CONTROL    7
 
+/* As much as for adverts: what came while this process could not run is read, not lost. */
+#define RECEIVE_BUFFER (256 * 1024)
+
 static void mark_control(int fd, uint8_t family)
 {
-	int tos = TOS_NETWORK_CONTROL, priority = PRIORITY_CONTROL, on = 1;
+	int tos = TOS_NETWORK_CONTROL, priority = PRIORITY_CONTROL, on = 1, buffer = RECEIVE_BUFFER;
 
 	/* Wishes: the link works without. */
 	if (family == AF_INET6)
@@ -18,6 +21,8 @@ static void mark_control(int fd, uint8_t family)
 	else
 		setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 	/* The address may come and go with its interface. */
 	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
 }

@@ -1,6 +1,6 @@
 #include <lb/ratelimit.h>
 
-bool ratelimit_ok(struct ratelimit *r, lb_time now)
+static void refill(struct ratelimit *r, lb_time now)
 {
 	if (!r->started) {
 		r->started = true;
@@ -17,13 +17,30 @@ bool ratelimit_ok(struct ratelimit *r, lb_time now)
 		if (r->tokens == r->burst)
 			r->refilled = now;
 	}
-	if (r->tokens == 0) {
-		r->suppressed++;
-		return false;
-	}
-	r->tokens--;
-	r->suppressed = 0;
-	return true;
+}
+
+static bool pay(struct ratelimit *r, bool granted)
+{
+	r->tokens -= granted;
+	r->suppressed = granted ? 0 : r->suppressed + 1;
+	return granted;
+}
+
+bool ratelimit_ok(struct ratelimit *r, lb_time now)
+{
+	refill(r, now);
+	return pay(r, r->tokens > 0);
+}
+
+bool ratelimit_ok_among(struct ratelimit *own, struct ratelimit *all, lb_time now)
+{
+	bool granted;
+
+	refill(own, now);
+	refill(all, now);
+	granted = own->tokens > 0 && all->tokens > 0;
+	pay(all, granted);
+	return pay(own, granted);
 }
 
 lb_duration backoff_delay(lb_duration first, lb_duration max, unsigned n)

@@ -105,11 +105,15 @@ static void add_election(struct lb_text *t, const struct lb_snapshot_keeper *k)
 	single(t, "lbd_can_serve", "gauge", "1 while this node may own the VIP.", k->can_serve);
 	single(t, "lbd_standby", "gauge", "1 while this node is in standby.", k->standby);
 	single(t, "lbd_adverts_sent_total", "counter", "VRRP adverts sent.", k->adverts_sent);
-	single(t, "lbd_adverts_received_total", "counter", "VRRP adverts accepted.", k->adverts_received);
+	single(t, "lbd_adverts_received_total", "counter", "VRRP datagrams read, dropped ones among them.",
+	       k->adverts_received);
 	family(t, "lbd_adverts_dropped_total", "counter", "VRRP adverts not accepted, by reason.");
 	for (int d = VRRP_OK + 1; d < VRRP_DROP_COUNT_; d++)
 		labelled(t, "lbd_adverts_dropped_total", "reason", vrrp_drop_name((enum vrrp_drop)d),
 			 k->adverts_dropped[d]);
+	family(t, "lbd_socket_overflows_total", "counter", "Datagrams the kernel dropped because a socket was full.");
+	labelled(t, "lbd_socket_overflows_total", "socket", "adverts", k->adverts_overflowed);
+	labelled(t, "lbd_socket_overflows_total", "socket", "peer-link", k->peer_overflowed);
 	single(t, "lbd_announces_sent_total", "counter", "Gratuitous ARP and unsolicited NA frames sent.",
 	       k->announces_sent);
 	single_seconds(t, "lbd_takeover_gap_seconds", "Last takeover: last advert heard to first announcement.",
@@ -142,7 +146,8 @@ static void add_peers(struct lb_text *t, const struct lb_snapshot *s)
 	for (uint32_t i = 0; i < k->node_count; i++)
 		if (!k->nodes[i].self)
 			labelled(t, "lbd_peer_hears_us", "node", k->nodes[i].name, k->nodes[i].hears_us);
-	single(t, "lbd_peer_received_total", "counter", "Peer link datagrams accepted.", k->peer_received);
+	single(t, "lbd_peer_received_total", "counter", "Peer link datagrams read, dropped ones among them.",
+	       k->peer_received);
 	family(t, "lbd_peer_dropped_total", "counter", "Peer link datagrams not accepted, by reason.");
 	for (int d = PEER_OK + 1; d < PEER_DROP_COUNT_; d++)
 		labelled(t, "lbd_peer_dropped_total", "reason", peer_drop_name((enum peer_drop)d), k->peer_dropped[d]);

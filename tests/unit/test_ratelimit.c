@@ -95,6 +95,25 @@ START_TEST(without_a_period_the_burst_is_all)
 }
 END_TEST
 
+/* Whatever the kinds do, together they keep to the common rate, and none of them pays for nothing. */
+START_TEST(kinds_share_a_rate)
+{
+	struct ratelimit all = RATELIMIT_INIT(1, LB_SEC(2)), a = RATELIMIT_INIT(1, LB_SEC(10)),
+			 b = RATELIMIT_INIT(1, LB_SEC(10));
+
+	ck_assert(ratelimit_ok_among(&a, &all, START));
+	ck_assert(!ratelimit_ok_among(&b, &all, START));
+	/* The first kind may not yet, which leaves the common token to the second. */
+	ck_assert(!ratelimit_ok_among(&a, &all, START + LB_SEC(2)));
+	ck_assert(ratelimit_ok_among(&b, &all, START + LB_SEC(2)));
+	ck_assert(!ratelimit_ok_among(&b, &all, START + LB_SEC(4)));
+	ck_assert_uint_eq(b.suppressed, 1);
+	ck_assert(ratelimit_ok_among(&a, &all, START + LB_SEC(10)));
+	ck_assert(!ratelimit_ok_among(&b, &all, START + LB_SEC(12) - 1));
+	ck_assert(ratelimit_ok_among(&b, &all, START + LB_SEC(12)));
+}
+END_TEST
+
 START_TEST(backoff_doubles_up_to_its_limit)
 {
 	static const lb_duration wanted[] = {LB_MSEC(100), LB_MSEC(200),  LB_MSEC(400),
@@ -122,6 +141,7 @@ int main(void)
 	tcase_add_test(all, refusals_are_counted_until_the_next_grant);
 	tcase_add_test(all, time_that_stands_still_or_steps_back_earns_nothing);
 	tcase_add_test(all, without_a_period_the_burst_is_all);
+	tcase_add_test(all, kinds_share_a_rate);
 	tcase_add_test(all, backoff_doubles_up_to_its_limit);
 	suite_add_tcase(suite, all);
 

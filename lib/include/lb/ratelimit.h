@@ -25,6 +25,8 @@ struct ratelimit {
 
 /* True when the event may happen now. */
 bool ratelimit_ok(struct ratelimit *r, lb_time now);
+/* For one kind of event among several: true when both may, its own bucket and that of all kinds; else neither pays. */
+bool ratelimit_ok_among(struct ratelimit *own, struct ratelimit *all, lb_time now);
 
 /* Delay before attempt n (0-based): first doubled n times, never above max. */
 lb_duration backoff_delay(lb_duration first, lb_duration max, unsigned n);
