@@ -15,8 +15,6 @@
 #define DRAIN_BUDGET	   64
 #define DRAIN_BUDGET_FINAL 4096
 
-#define STARTUP_DELAY_MAX LB_SEC(10)
-
 /* How often the segment is asked who has the VIP. */
 #define ASK_SECONDS 5
 
@@ -339,37 +337,6 @@ static void on_claim(void *ctx, size_t vip, const uint8_t mac[6])
 }
 
 /* ---- life ---- */
-
-void election_apply_conf(struct election *e, const struct lb_conf *conf, struct vrrp_params *params)
-{
-	const struct lb_conf_election *c = &conf->election;
-
-	e->conf = conf;
-	*params = (struct vrrp_params){
-	    .version = c->protocol == LB_VRRP2 ? 2 : 3,
-	    .priority = conf->nodes[e->own_node].priority,
-	    .interval = c->interval,
-	    .address = e->own,
-	};
-	params->startup_delay = lb_time_min(
-	    2 * vrrp_active_down_interval(params->version, params->priority, params->interval), STARTUP_DELAY_MAX);
-
-	e->policy = (struct vrrp_policy){
-	    .version = params->version,
-	    .vrid = c->vrid,
-	    .interval = c->interval,
-	    .auth_type = c->auth == LB_AUTH_PASSWORD,
-	    .multicast = c->transport == LB_MULTICAST,
-	    .own = &e->own,
-	    .peers = e->peers,
-	    .message_checksum = c->v3_checksum != LB_CHECKSUM_PSEUDO,
-	    .pseudo_checksum = c->v3_checksum != LB_CHECKSUM_MESSAGE,
-	};
-	memcpy(e->policy.auth_data, e->secrets.password, sizeof(e->policy.auth_data));
-	for (size_t i = 0; i < conf->node_count; i++)
-		if (i != e->own_node)
-			e->peers[e->policy.peer_count++] = conf->nodes[i].address;
-}
 
 static void init_watchers(struct election *e)
 {

@@ -127,6 +127,8 @@ void election_arm(struct election *e, ev_timer *w, lb_time at);
 void election_rearm(struct election *e);
 /* Announce, or leave it to a better node that says it is Active: called where that may have changed. */
 void election_announce_or_defer(struct election *e);
+
+/* election_conf.c */
 /* Version, VRID, interval, priority … of conf into the machine's parameters and the receiver's policy. */
 void election_apply_conf(struct election *e, const struct lb_conf *conf, struct vrrp_params *params);
 
