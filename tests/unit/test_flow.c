@@ -375,6 +375,7 @@ START_TEST(reasons_have_haproxys_letters)
 	    {FLOW_END_SERVER_DOWN,	   "server-down",	  "DD"},
 	    {FLOW_END_KILLED,	      "killed",		"KK"},
 	    {FLOW_END_HANDOVER,		"handover",	    "LH"},
+	    {FLOW_END_MOVED,	     "moved",	      "HH"},
 	    {FLOW_END_RESOURCE,		"resource",	    "RR"},
 	    {FLOW_END_SHUTDOWN,		"shutdown",	    "LL"},
 	};

@@ -39,6 +39,7 @@ enum flow_end {
 	FLOW_END_SERVER_DOWN,	   /* reset because the server was found dead    DD */
 	FLOW_END_KILLED,	   /* administrator                              KK */
 	FLOW_END_HANDOVER,	   /* the VIP left this node                     LH */
+	FLOW_END_MOVED,		   /* it goes on at the node that took the VIP   HH */
 	FLOW_END_RESOURCE,	   /* out of descriptors or memory               RR */
 	FLOW_END_SHUTDOWN,	   /* the daemon stops                           LL */
 	FLOW_END_COUNT_,
