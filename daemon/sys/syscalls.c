@@ -141,6 +141,7 @@ static const struct syscalls_row common[] = {
     IF(ioctl, ARG(1, FIONREAD)),
     IF(ioctl, ARG(1, FIONBIO)),
     IF(ioctl, ARG(1, SIOCOUTQ)),
+    IF(ioctl, ARG(1, SIOCOUTQNSD)),
     IF(ioctl, ARG(1, TCGETS)),
 
     /* Connections: streams over IP, and what the name service of the C library asks over a UNIX socket. */
