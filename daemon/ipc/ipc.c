@@ -33,6 +33,13 @@ static const struct {
     {IPC_SESSIONS_ENDED, sizeof(struct ipc_sessions_ended)},
     {IPC_HEALTH,	 sizeof(struct ipc_health)	  },
     {IPC_REQUEST,	  sizeof(struct ipc_request)	    },
+    {IPC_MOVE_SETUP,     sizeof(struct ipc_move_setup)	  },
+    {IPC_MOVE,	       sizeof(struct ipc_move)	      },
+    {IPC_REPAIRED,	   sizeof(struct ipc_repair)	    },
+    {IPC_SOCKETS,	  sizeof(struct ipc_sockets)	    },
+    {IPC_MOVED,		sizeof(struct ipc_moved)		},
+    {IPC_REPAIR,	 sizeof(struct ipc_repair)	  },
+    {IPC_NEED_SOCKETS,   sizeof(struct ipc_sockets)	 },
 };
 
 _Static_assert(sizeof(struct lb_snapshot_keeper) <= IPC_BODY_MAX, "a keeper snapshot fits one message");

@@ -23,7 +23,7 @@
 
 #define IPC_PROXY_FD	3 /* the proxy finds its end of the pair here */
 #define IPC_BODY_MAX	32768
-#define IPC_FDS_MAX	8
+#define IPC_FDS_MAX	64
 #define IPC_WORKERS_MAX 64
 #define IPC_TEXT_MAX	4096
 
@@ -40,12 +40,19 @@ enum ipc_type {
 	IPC_END_SESSIONS,  /* struct ipc_end_sessions */
 	IPC_REPLY,	   /* struct ipc_reply: answer to a request */
 	IPC_STOP,	   /* no body: end all sessions, then exit 0 */
+	IPC_MOVE_SETUP,	   /* struct ipc_move_setup; fd: listener for other nodes' proxies, with key_count > 0 */
+	IPC_MOVE,	   /* struct ipc_move */
+	IPC_REPAIRED,	   /* struct ipc_repair, as asked */
+	IPC_SOCKETS,	   /* struct ipc_sockets, as asked; fds: one for each bit of made */
 	/* proxy -> keeper */
 	IPC_CONF_PREPARED = 64, /* struct ipc_conf_result */
 	IPC_CONF_APPLIED,	/* struct ipc_conf */
 	IPC_SESSIONS_ENDED,	/* struct ipc_sessions_ended */
 	IPC_HEALTH,		/* struct ipc_health, on change and at least each 500 ms */
 	IPC_REQUEST,		/* struct ipc_request */
+	IPC_MOVED,		/* struct ipc_moved */
+	IPC_REPAIR,		/* struct ipc_repair; fds: sockets that enter or leave repair */
+	IPC_NEED_SOCKETS,	/* struct ipc_sockets: sockets under repair, bound to VIP:port, are wanted */
 };
 
 struct ipc_hello {
@@ -102,6 +109,57 @@ struct ipc_reply {
 	bool ok;
 	char code[32];		 /* kebab-case error code when !ok */
 	char text[IPC_TEXT_MAX]; /* message for a person, also on success ("VIP handed to k8s-lb-2 in 4.1 ms") */
+};
+
+#define IPC_MOVE_PSK  32
+#define IPC_MOVE_KEYS 3
+
+/* What the proxies of two nodes know each other by; derived from the cluster's keys, which stay in the keeper. */
+struct ipc_move_key {
+	uint8_t id[8], psk[IPC_MOVE_PSK];
+};
+
+/* Sent before each commit: sessions can move to and from other nodes; key_count 0: they cannot. */
+struct ipc_move_setup {
+	uint32_t key_count;
+	struct ipc_move_key keys[IPC_MOVE_KEYS]; /* the first one is used to connect */
+};
+
+/* Sessions that move with the VIP. Each step but DROP is answered by IPC_MOVED. */
+enum ipc_move_step {
+	IPC_MOVE_CONNECT = 1, /* owner: open the stream to peer */
+	IPC_MOVE_SEND,	      /* owner: the VIP is fenced: freeze, tell, wait until the peer has set them up */
+	IPC_MOVE_THAW,	      /* owner: the VIP stays: go on */
+	IPC_MOVE_EXPECT,      /* peer: the VIP's addresses are here, fenced: accept a stream with this id */
+	IPC_MOVE_REVIVE,      /* peer: the VIP is ours: let them go on */
+	IPC_MOVE_DROP,	      /* peer: they stay where they were: forget them silently */
+};
+
+struct ipc_move {
+	uint64_t id; /* of the hand-over */
+	enum ipc_move_step step;
+	struct lb_endpoint peer; /* CONNECT */
+	struct lb_addr from;	 /* CONNECT: this node's address */
+};
+
+struct ipc_moved {
+	uint64_t id;
+	enum ipc_move_step step;
+	bool ok;
+	uint32_t count, lost; /* SEND: sessions that the peer has, and that could not move */
+	char text[96];	      /* when !ok: why */
+};
+
+struct ipc_repair {
+	uint32_t token; /* returned */
+	bool on;
+	uint32_t count;
+};
+
+struct ipc_sockets {
+	uint32_t token, count;
+	uint64_t made; /* answer: bit i: local[i] has its descriptor among the fds, in this order */
+	struct lb_endpoint local[IPC_FDS_MAX];
 };
 
 /* Shared page: every thread of the proxy ticks its counter at least each 100 ms; the keeper watches them move. */

@@ -71,14 +71,14 @@ static void send_advert(struct election *e)
 	if (!sent)
 		return;
 	e->advert_ok = now;
-	if (e->holding && !lapsed)
+	if (e->holding && !e->fenced && !lapsed)
 		fence_renew(e->fence, now, lease);
 }
 
 static void take_vip(struct election *e)
 {
 	e->holding = true;
-	e->sessions_over = false;
+	e->fenced = e->sessions_over = false;
 	vip_take(e->vips);
 	fence_renew(e->fence, clock_now(), vrrp_lease(e->fsm.params.interval));
 }
@@ -95,28 +95,11 @@ static void end_sessions(struct election *e)
  */
 static void release_vip(struct election *e)
 {
-	e->holding = e->deferring = false;
+	e->holding = e->deferring = e->fenced = false;
 	e->released_at = clock_now();
 	fence_end(e->fence);
 	announce_stop(e->announce);
 	vip_release(e->vips);
-}
-
-/*
- * Where adverts are lost one way, two may serve at once. Clients must not swing between them, so the one that is told
- * over the peer link of a better one leaves the announcing to that, for as long as it is told so.
- */
-void election_announce_or_defer(struct election *e)
-{
-	bool defer = e->holding && election_peers_better_active(e);
-
-	if (defer == e->deferring)
-		return;
-	e->deferring = defer;
-	if (defer)
-		announce_stop(e->announce);
-	else
-		announce_start(e->announce);
 }
 
 static void announce_taken(struct election *e)
@@ -457,6 +440,7 @@ void election_free(struct election *e)
 	ev_check_stop(e->params.loop, &e->check);
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		ev_timer_stop(e->params.loop, timers[i]);
+	session_move_stop(&e->move);
 	if (e->vrrp_fd >= 0)
 		close(e->vrrp_fd);
 	peer_link_free(e->peer_link);

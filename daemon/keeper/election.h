@@ -20,6 +20,8 @@ struct election;
 struct election_hooks {
 	/* Reset every client session on the VIPs; answer with election_sessions_ended(e, id) when that is done. */
 	void (*end_sessions)(void *ctx, uint32_t id);
+	/* Tell the proxy a step of moving sessions; its answer comes by election_moved. */
+	void (*move)(void *ctx, const struct ipc_move *what);
 	/* A transition or another fact for the recorder (id is 0; at is filled). */
 	void (*event)(void *ctx, const struct lb_event *event);
 	/* Something in the snapshot changed: publish soon. */
@@ -51,6 +53,9 @@ struct election_proxy_facts {
 };
 void election_proxy_facts(struct election *e, const struct election_proxy_facts *facts);
 void election_sessions_ended(struct election *e, uint32_t id);
+void election_moved(struct election *e, const struct ipc_moved *moved);
+/* What the proxies of two nodes prove themselves with; without keys there are none. */
+void election_move_keys(const struct election *e, struct ipc_move_setup *out);
 
 /* Could the running election take over this configuration? False with a sentence: it needs a restart. Changes nothing.
  */

@@ -32,8 +32,8 @@ static void on_asked(void *ctx, size_t node, const struct peer_msg *msg)
 {
 	struct election *e = ctx;
 
-	(void)node;
-	handover_on_message(&e->handover, node, msg);
+	if (!session_move_on_message(&e->move, node, msg))
+		handover_on_message(&e->handover, node, msg);
 }
 
 static void on_changed(void *ctx, size_t node)
@@ -107,6 +107,23 @@ bool election_peers_better_active(const struct election *e)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Where adverts are lost one way, two may serve at once. Clients must not swing between them, so the one that is told
+ * over the peer link of a better one leaves the announcing to that, for as long as it is told so.
+ */
+void election_announce_or_defer(struct election *e)
+{
+	bool defer = e->holding && election_peers_better_active(e);
+
+	if (defer == e->deferring)
+		return;
+	e->deferring = defer;
+	if (defer)
+		announce_stop(e->announce);
+	else
+		announce_start(e->announce);
 }
 
 int election_peers_owner(const struct election *e)

@@ -28,9 +28,8 @@ static void answer(struct election_pending *p, bool ok, const char *code, const 
 
 /* ---- what a hand-over needs ---- */
 
-static bool on_can_take(void *ctx, char text[64])
+bool election_can_take(const struct election *e, char text[64])
 {
-	struct election *e = ctx;
 	const char *why = NULL;
 
 	if (e->stopping)
@@ -44,6 +43,11 @@ static bool on_can_take(void *ctx, char text[64])
 							   : ownership_obstacle_name(e->verdict.obstacle);
 	snprintf(text, 64, "%s", why ? why : "");
 	return !why;
+}
+
+static bool on_can_take(void *ctx, char text[64])
+{
+	return election_can_take(ctx, text);
 }
 
 static bool on_is_owner(void *ctx)
@@ -85,6 +89,26 @@ static lb_duration on_interval(void *ctx)
 	return lb_time_min(e->fsm.params.interval, e->fsm.active_adver_interval);
 }
 
+static void on_send_sessions(void *ctx, size_t node, uint64_t id)
+{
+	session_move_begin(&((struct election *)ctx)->move, node, id);
+}
+
+static void on_settle_sessions(void *ctx, bool released)
+{
+	struct election *e = ctx;
+
+	if (released)
+		session_move_settle(&e->move);
+	else
+		session_move_take_back(&e->move);
+}
+
+static void on_revive_sessions(void *ctx, uint64_t id, bool sent)
+{
+	session_move_arrived(&((struct election *)ctx)->move, id, sent);
+}
+
 /* A third node may have followed the release first: its adverts are read before this node's mind is made up. */
 static void on_take(void *ctx, size_t node)
 {
@@ -104,6 +128,9 @@ static void make_hooks(struct handover_hooks *hooks, struct election *e)
 	    .close_to_new = on_close_to_new,
 	    .end_sessions = on_end_sessions,
 	    .interval = on_interval,
+	    .send_sessions = on_send_sessions,
+	    .settle_sessions = on_settle_sessions,
+	    .revive_sessions = on_revive_sessions,
 	    .yield = on_yield,
 	    .take = on_take,
 	    .ctx = e,
@@ -320,6 +347,7 @@ void election_plan_init(struct election *e)
 		seed ^= (uint64_t)getpid() << 32;
 	make_hooks(&hooks, e);
 	handover_init(&e->handover, e->params.loop, seed, &hooks);
+	election_move_init(e);
 	ev_init(&e->stop_timer, on_stop_timer);
 	e->stop_timer.data = e;
 }

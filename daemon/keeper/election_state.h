@@ -6,6 +6,7 @@
  *   election_advert.c  adverts out and in
  *   election_peers.c   what other nodes say, and alarms about what does not fit together
  *   election_plan.c    failover, standby, stop
+ *   election_move.c    sessions that go ahead of the VIP
  *   election_view.c    logs, events, snapshot
  *   election_conf.c    another configuration
  *   election_secret.c  key and password
@@ -24,6 +25,7 @@
 #include "daemon/keeper/handover.h"
 #include "daemon/keeper/peer_link.h"
 #include "daemon/keeper/secret_file.h"
+#include "daemon/keeper/session_move.h"
 #include "daemon/keeper/vip.h"
 
 #define ELECTION_KEYS_MAX PEER_LINK_KEYS_MAX
@@ -69,6 +71,7 @@ struct election {
 	struct announce_watch *watch;
 	struct peer_link *peer_link;
 	struct handover handover;
+	struct session_move move;
 
 	ev_io vrrp_io;
 	ev_check check;	   /* stall guard, before anything else of a round */
@@ -111,6 +114,7 @@ struct election {
 	struct lb_addr own;
 	uint8_t foreign_mac[6];
 	bool holding;	    /* the VIPs are taken: a sent advert renews the lease */
+	bool fenced;	    /* not while sessions move: the VIP's packets are dropped */
 	bool sessions_over; /* ended already, in order, before this node leaves */
 	bool losing_alarm;
 	bool deferring; /* a better node is Active, too: nothing is announced */
@@ -125,8 +129,6 @@ void election_event(struct election *e, enum vrrp_event_kind kind);
 void election_arm(struct election *e, ev_timer *w, lb_time at);
 /* The machine's deadline was changed outside a step. */
 void election_rearm(struct election *e);
-/* Announce, or leave it to a better node that says it is Active: called where that may have changed. */
-void election_announce_or_defer(struct election *e);
 
 /* election_conf.c */
 /* Version, VRID, interval, priority … of conf into the machine's parameters and the receiver's policy. */
@@ -156,6 +158,8 @@ int election_peers_owner(const struct election *e);
 bool election_peers_owns(void *ctx, size_t node);
 /* Does a node that would win against this one say, just now, that it is Active? */
 bool election_peers_better_active(const struct election *e);
+/* Announce, or leave it to a better node that says it is Active: called where that may have changed. */
+void election_announce_or_defer(struct election *e);
 void election_peers_watch(struct election *e);
 /* Alarm where another Active goes on advertising below this node; with each such advert, and each second. */
 void election_peers_losing(struct election *e);
@@ -164,6 +168,11 @@ void election_peers_losing(struct election *e);
 /* The role changed, or that of another node. */
 void election_plan_on_roles(struct election *e);
 void election_plan_init(struct election *e);
+/* Could this node take the VIP now? False with the reason. */
+bool election_can_take(const struct election *e, char text[64]);
+
+/* election_move.c */
+void election_move_init(struct election *e);
 
 /* election_view.c */
 void election_view_on_role(struct election *e);

@@ -25,7 +25,8 @@ bool handover_busy(const struct handover *h)
 
 static const char *phase_name(enum handover_phase phase)
 {
-	static const char *const names[] = {"idle", "asking", "ending-sessions", "released", "requesting"};
+	static const char *const names[] = {"idle",	"sending-sessions", "asking", "ending-sessions",
+					    "released", "requesting"};
 
 	return names[phase];
 }
@@ -60,6 +61,7 @@ static void begin(struct handover *h, size_t node, election_done *done, void *ct
 	h->started = clock_now();
 	h->done = done;
 	h->done_ctx = ctx;
+	h->sessions_sent = false;
 }
 
 static void end(struct handover *h, bool ok, const char *code, const char *text)
@@ -68,6 +70,8 @@ static void end(struct handover *h, bool ok, const char *code, const char *text)
 
 	if (h->phase == HANDOVER_ENDING || h->phase == HANDOVER_RELEASED)
 		h->hooks.close_to_new(h->hooks.ctx, false);
+	if (h->phase == HANDOVER_SENDING || h->phase == HANDOVER_ASKING)
+		h->hooks.settle_sessions(h->hooks.ctx, false);
 	ev_timer_stop(h->loop, &h->timer);
 	h->phase = HANDOVER_IDLE;
 	h->done = NULL;
@@ -103,8 +107,22 @@ static void say(struct handover *h, enum peer_msg_kind kind)
 void handover_give(struct handover *h, size_t node, election_done *done, void *ctx)
 {
 	begin(h, node, done, ctx);
+	enter(h, HANDOVER_SENDING, HANDOVER_SEND_TIMEOUT, 0);
+	h->hooks.send_sessions(h->hooks.ctx, node, h->id);
+}
+
+void handover_on_sessions_sent(struct handover *h, bool sent)
+{
+	if (h->phase != HANDOVER_SENDING)
+		return;
+	h->sessions_sent = sent;
 	enter(h, HANDOVER_ASKING, HANDOVER_ASK_TIMEOUT, HANDOVER_ASK_AGAIN);
 	say(h, PEER_ASK_TAKE);
+}
+
+static void say_released(struct handover *h)
+{
+	say(h, h->sessions_sent ? PEER_RELEASED_SESSIONS : PEER_RELEASED);
 }
 
 static void release(struct handover *h)
@@ -112,7 +130,7 @@ static void release(struct handover *h)
 	/* Entered before the step, which tells handover_on_roles about the new role. */
 	enter(h, HANDOVER_RELEASED, HANDOVER_CONFIRM_TIMEOUT, HANDOVER_RELEASED_AGAIN);
 	h->hooks.yield(h->hooks.ctx);
-	say(h, PEER_RELEASED);
+	say_released(h);
 }
 
 /* The peer is ready: from here on every millisecond is one without service. */
@@ -120,6 +138,7 @@ static void on_ready(struct handover *h)
 {
 	/* No longer than the peer's promise allows; half of it is left for the way there. */
 	enter(h, HANDOVER_ENDING, lb_time_min(HANDOVER_SESSIONS_MAX, h->hooks.interval(h->hooks.ctx)), 0);
+	h->hooks.settle_sessions(h->hooks.ctx, true);
 	h->hooks.close_to_new(h->hooks.ctx, true);
 	h->hooks.end_sessions(h->hooks.ctx, (uint32_t)h->id);
 }
@@ -163,7 +182,7 @@ static lb_duration promise_age(const struct handover *h)
 	return lb_time_max(clock_now() - h->promised_at, clock_boot() - h->promised_at_boot);
 }
 
-static void on_released(struct handover *h, size_t node, uint64_t id)
+static void on_released(struct handover *h, size_t node, uint64_t id, bool sessions)
 {
 	lb_duration limit = HANDOVER_PROMISE_INTERVALS * h->hooks.interval(h->hooks.ctx);
 
@@ -177,6 +196,7 @@ static void on_released(struct handover *h, size_t node, uint64_t id)
 		return;
 	}
 	h->hooks.take(h->hooks.ctx, node);
+	h->hooks.revive_sessions(h->hooks.ctx, id, sessions && h->hooks.is_owner(h->hooks.ctx));
 }
 
 void handover_on_stall(struct handover *h, lb_duration stall)
@@ -226,12 +246,15 @@ void handover_on_message(struct handover *h, size_t node, const struct peer_msg 
 			on_refused(h, msg);
 		break;
 	case PEER_RELEASED:
-		on_released(h, node, msg->handover);
+	case PEER_RELEASED_SESSIONS:
+		on_released(h, node, msg->handover, msg->kind == PEER_RELEASED_SESSIONS);
 		break;
 	case PEER_REQUEST_VIP:
 		on_requested(h, node, msg->handover);
 		break;
 	case PEER_HEARTBEAT:
+	case PEER_OFFER_SESSIONS:
+	case PEER_EXPECT_SESSIONS:
 		break;
 	}
 }
@@ -241,6 +264,7 @@ void handover_on_roles(struct handover *h)
 	bool owner = h->hooks.is_owner(h->hooks.ctx);
 
 	switch (h->phase) {
+	case HANDOVER_SENDING:
 	case HANDOVER_ASKING:
 	case HANDOVER_ENDING:
 		if (!owner)
@@ -262,6 +286,9 @@ void handover_on_roles(struct handover *h)
 static void on_deadline(struct handover *h)
 {
 	switch (h->phase) {
+	case HANDOVER_SENDING:
+		end(h, false, "sessions-stuck", "the sessions could neither be sent nor kept in time");
+		break;
 	case HANDOVER_ASKING:
 		end(h, false, "peer-silent", "the peer did not answer within 200 ms");
 		break;
@@ -292,7 +319,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	if (h->phase == HANDOVER_ASKING)
 		say(h, PEER_ASK_TAKE);
 	else if (h->phase == HANDOVER_RELEASED)
-		say(h, PEER_RELEASED);
+		say_released(h);
 	else if (h->phase == HANDOVER_REQUESTING && h->again > 0)
 		say(h, PEER_REQUEST_VIP);
 	arm(h);

@@ -3,7 +3,7 @@
  *
  *   backup                         owner
  *      |  <REQUEST_VIP>  (failback, failover on a backup)
- *      |------------------------------>|
+ *      |------------------------------>|  the sessions go ahead where they can (session_move.h)
  *      |           ASK_TAKE            |  will you?
  *      |<------------------------------|
  *      |            READY              |  (or REFUSE)
@@ -28,6 +28,8 @@
 
 #include "daemon/keeper/election.h"
 
+/* More than the limits of all steps of session_move.h together. */
+#define HANDOVER_SEND_TIMEOUT	 LB_SEC(3)
 #define HANDOVER_ASK_TIMEOUT	 LB_MSEC(200)
 #define HANDOVER_ASK_AGAIN	 LB_MSEC(20)
 #define HANDOVER_SESSIONS_MAX	 LB_MSEC(50)
@@ -54,6 +56,12 @@ struct handover_hooks {
 	void (*end_sessions)(void *ctx, uint32_t id);
 	/* The shortest advert interval that this node or the owner may go by. */
 	lb_duration (*interval)(void *ctx);
+	/* Owner: send the sessions ahead; handover_on_sessions_sent follows, possibly at once. */
+	void (*send_sessions)(void *ctx, size_t node, uint64_t id);
+	/* Owner: the hand-over ends, released or not: sessions that were sent stay away, or go on here. */
+	void (*settle_sessions)(void *ctx, bool released);
+	/* Successor: the VIP is here, and maybe sessions that came ahead of it. */
+	void (*revive_sessions)(void *ctx, uint64_t id, bool sent);
 	/* Leave the VIP now / take it now from that node, unless a third one has it. */
 	void (*yield)(void *ctx);
 	void (*take)(void *ctx, size_t node);
@@ -62,6 +70,7 @@ struct handover_hooks {
 
 enum handover_phase {
 	HANDOVER_IDLE,
+	HANDOVER_SENDING,    /* owner: the sessions go ahead */
 	HANDOVER_ASKING,     /* owner: waiting for READY */
 	HANDOVER_ENDING,     /* owner: sessions are being ended */
 	HANDOVER_RELEASED,   /* former owner: waiting until the peer says active */
@@ -77,6 +86,7 @@ struct handover {
 	lb_time started, deadline;
 	lb_duration again; /* repeat the phase's message that often; 0 = no more */
 	ev_timer timer;
+	bool sessions_sent;
 	election_done *done; /* NULL: nobody waits */
 	void *done_ctx;
 	/* The other side: whom this node promised to take from, and until when. */
@@ -98,6 +108,8 @@ void handover_request(struct handover *h, size_t node, election_done *done, void
 /* Every message of the peer link other than a heartbeat. */
 void handover_on_message(struct handover *h, size_t node, const struct peer_msg *msg);
 void handover_on_sessions_ended(struct handover *h, uint32_t id);
+/* The answer to send_sessions: they are at the peer, or still here. */
+void handover_on_sessions_sent(struct handover *h, bool sent);
 /* The role of this node or of another one changed. */
 void handover_on_roles(struct handover *h);
 

@@ -15,6 +15,7 @@
 #include "daemon/keeper/election.h"
 #include "daemon/keeper/listeners.h"
 #include "daemon/keeper/reload.h"
+#include "daemon/keeper/session_desk.h"
 #include "daemon/keeper/supervise.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/notify.h"
@@ -30,6 +31,7 @@ struct keeper {
 
 	struct admin admin;
 	struct listeners listeners;
+	struct session_desk sessions;
 	struct election *election;
 	struct supervise *supervise;
 	struct conf_push push;
@@ -104,6 +106,8 @@ static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *cod
 {
 	struct keeper *k = ctx;
 
+	if (ok && supervise_ipc(k->supervise))
+		session_desk_equip(&k->sessions, supervise_ipc(k->supervise), k->election);
 	if (ok)
 		lb_notice("reload applied config=%08" PRIx32, k->conf.conf->hash);
 	else
@@ -157,6 +161,7 @@ static void on_proxy_started(void *ctx, struct ipc *ipc)
 
 	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
 	ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
+	session_desk_equip(&k->sessions, ipc, k->election);
 	bulletin_repeat(&k->bulletin);
 	if (!conf_push_begin(&k->push, ipc, k->conf.memfd, &k->listeners))
 		lb_error("proxy did not take the configuration");
@@ -241,11 +246,14 @@ static void on_health(struct keeper *k, const struct ipc_health *health)
 static void on_proxy_message(void *ctx, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds)
 {
 	struct keeper *k = ctx;
+	bool served = session_desk_on_message(supervise_ipc(k->supervise), k->conf.conf, type, body, fds, nfds);
 
 	(void)size;
-	/* The proxy has no descriptor to give. */
+	/* The proxy has no descriptor to give for good. */
 	for (size_t i = 0; i < nfds; i++)
 		close(fds[i]);
+	if (served)
+		return;
 	switch (type) {
 	case IPC_CONF_PREPARED:
 		conf_push_on_prepared(&k->push, body);
@@ -262,6 +270,9 @@ static void on_proxy_message(void *ctx, enum ipc_type type, const void *body, si
 	case IPC_REQUEST:
 		on_request(k, body);
 		break;
+	case IPC_MOVED:
+		election_moved(k->election, body);
+		break;
 	default:
 		lb_warning("proxy sent message type=%d that only the keeper sends", (int)type);
 	}
@@ -276,6 +287,15 @@ static void on_end_sessions(void *ctx, uint32_t id)
 	/* Without a proxy there are no sessions; the answer is not given from inside the question. */
 	if (ipc)
 		ipc_post(ipc, IPC_END_SESSIONS, &what, sizeof(what));
+}
+
+static void on_move(void *ctx, const struct ipc_move *what)
+{
+	struct keeper *k = ctx;
+	struct ipc *ipc = supervise_ipc(k->supervise);
+
+	if (ipc)
+		ipc_post(ipc, IPC_MOVE, what, sizeof(*what));
 }
 
 /* ---- stop ---- */
@@ -377,6 +397,7 @@ static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err 
 	    !listeners_prepare(&k->listeners, k->conf.conf, err))
 		return false;
 	listeners_commit(&k->listeners);
+	session_desk_open(&k->sessions, k->conf.conf, k->own_node);
 	k->supervise = supervise_new(
 	    &(struct supervise_params){
 		.loop = k->loop,
@@ -397,7 +418,11 @@ static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err 
 		.conf = k->conf.conf,
 		.own_node = k->own_node,
 		.runtime_dir = runtime_dir,
-		.hooks = {.end_sessions = on_end_sessions, .event = on_event, .changed = on_changed, .ctx = k},
+		.hooks = {.end_sessions = on_end_sessions,
+			  .move = on_move,
+			  .event = on_event,
+			  .changed = on_changed,
+			  .ctx = k},
 	    },
 	    err);
 	return k->election != NULL;
@@ -418,6 +443,7 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 	k->workers = worker_count(k->conf.conf);
 	k->admin.socket_fd = k->admin.metrics_fd = -1;
 	listeners_init(&k->listeners, k->workers);
+	k->sessions.listener = -1;
 	conf_push_init(&k->push, k->loop, on_push, k);
 	bulletin_init(&k->bulletin, k->loop);
 	if (!open_parts(k, params->runtime_dir, err)) {
@@ -456,6 +482,7 @@ void keeper_free(struct keeper *k)
 		return;
 	election_free(k->election);
 	supervise_free(k->supervise);
+	session_desk_close(&k->sessions);
 	listeners_close(&k->listeners);
 	admin_close(&k->admin);
 	conf_file_release(&k->conf);

@@ -15,7 +15,7 @@ from trial import Trial
 FAST = "election: {interval: 10ms}\n"
 OUTAGE = 400.0
 # The first of two datagrams of the peer link that say "released" is lost; it is repeated after 5 ms.
-RELEASED = "udp dport 8650 @th,104,8 5 numgen inc mod 2 0"
+RELEASED = "udp dport 8650 @th,104,8 { 5, 9 } numgen inc mod 2 0"
 
 
 @pytest.fixture(name="many", params=[3, 5])

@@ -1,4 +1,7 @@
-"""Goal: `lbctl failover` and SIGTERM move the VIP in milliseconds; only sessions that were open are reset."""
+"""Goal: `lbctl failover` and SIGTERM move the VIP in milliseconds, and no connection fails.
+
+The load goes on for longer than a SYN that was held back takes to come again.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def test_failover_by_command(lab: Lab) -> None:
             began = time.monotonic()
             done = owner.lbctl("failover")
             ended = time.monotonic()
-            load.succeeds_after(ended + 1.0)
+            load.succeeds_after(ended + 1.5)
         assert done.code == 0, done.stderr
         assert lab.owner() is peer
         assert load.result().gap_ms <= 50
@@ -38,7 +41,7 @@ def test_sigterm_hands_over(lab: Lab) -> None:
         began = time.monotonic()
         assert owner.sigterm() == 0
         ended = time.monotonic()
-        load.succeeds_after(ended + 1.0)
+        load.succeeds_after(ended + 1.5)
     assert load.result().gap_ms <= 100
     assert failures(load, began, ended) == []
     assert lab.owner() is peer

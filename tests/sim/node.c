@@ -165,6 +165,9 @@ static void handle_peer(struct sim *sim, struct sim_node *node, size_t from, con
 {
 	switch (msg->kind) {
 	case PEER_HEARTBEAT:
+	/* Sessions that go ahead are no part of the election. */
+	case PEER_OFFER_SESSIONS:
+	case PEER_EXPECT_SESSIONS:
 		break;
 	case PEER_ASK_TAKE:
 		if (node->fsm.state != VRRP_BACKUP || !node->verdict.can_serve) {
@@ -187,6 +190,7 @@ static void handle_peer(struct sim *sim, struct sim_node *node, size_t from, con
 			node->offered.id = 0;
 		break;
 	case PEER_RELEASED:
+	case PEER_RELEASED_SESSIONS:
 		if (!matches(sim, &node->promised, msg, from))
 			break;
 		node->promised.id = 0;

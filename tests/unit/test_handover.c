@@ -23,7 +23,7 @@ lb_time clock_boot(void)
 static struct {
 	enum peer_msg_kind kind;
 	uint64_t id;
-	unsigned takes, yields, ends;
+	unsigned takes, yields, ends, settled, taken_back, revived;
 	bool owner;
 } seen;
 
@@ -89,6 +89,28 @@ static void take(void *ctx, size_t node)
 
 static struct handover h;
 static lb_duration advert_interval;
+static bool sessions_move;
+
+static void send_sessions(void *ctx, size_t node, uint64_t id)
+{
+	(void)ctx;
+	(void)node;
+	(void)id;
+	handover_on_sessions_sent(&h, sessions_move);
+}
+
+static void settle_sessions(void *ctx, bool released)
+{
+	(void)ctx;
+	*(released ? &seen.settled : &seen.taken_back) += 1;
+}
+
+static void revive_sessions(void *ctx, uint64_t id, bool sent)
+{
+	(void)ctx;
+	(void)id;
+	seen.revived += sent;
+}
 
 static void setup(void)
 {
@@ -100,6 +122,9 @@ static void setup(void)
 	    .close_to_new = close_to_new,
 	    .end_sessions = end_sessions,
 	    .interval = interval,
+	    .send_sessions = send_sessions,
+	    .settle_sessions = settle_sessions,
+	    .revive_sessions = revive_sessions,
 	    .yield = yield,
 	    .take = take,
 	    .ctx = &advert_interval,
@@ -108,6 +133,7 @@ static void setup(void)
 	now = LB_SEC(1000);
 	boot_ahead = 0;
 	advert_interval = A;
+	sessions_move = false;
 	memset(&seen, 0, sizeof(seen));
 	handover_init(&h, ev_default_loop(0), 7, &hooks);
 }
@@ -197,6 +223,43 @@ START_TEST(only_what_was_promised_is_taken)
 }
 END_TEST
 
+/* What went ahead stays away with the release, and goes on here without it. */
+START_TEST(sessions_follow_the_vip)
+{
+	seen.owner = sessions_move = true;
+	handover_give(&h, 1, NULL, NULL);
+	hear(1, PEER_READY, seen.id);
+	ck_assert_uint_eq(seen.settled, 1);
+	handover_on_sessions_ended(&h, (uint32_t)seen.id);
+	ck_assert_int_eq(seen.kind, PEER_RELEASED_SESSIONS);
+	ck_assert_uint_eq(seen.taken_back, 0);
+}
+END_TEST
+
+START_TEST(sessions_come_back_from_a_refused_hand_over)
+{
+	seen.owner = sessions_move = true;
+	handover_give(&h, 1, NULL, NULL);
+	hear(1, PEER_REFUSE, seen.id);
+	ck_assert_uint_eq(seen.taken_back, 1);
+	ck_assert_uint_eq(seen.settled + seen.yields, 0);
+}
+END_TEST
+
+START_TEST(sessions_are_revived_only_by_the_release_that_says_so)
+{
+	promise();
+	seen.owner = true;
+	hear(1, PEER_RELEASED, 42);
+	ck_assert_uint_eq(seen.revived, 0);
+	seen.owner = false;
+	promise();
+	seen.owner = true;
+	hear(1, PEER_RELEASED_SESSIONS, 42);
+	ck_assert_uint_eq(seen.revived, 1);
+}
+END_TEST
+
 /* Sessions that do not end in time must not use up the peer's promise. */
 START_TEST(an_owner_releases_within_the_promise)
 {
@@ -227,6 +290,9 @@ int main(void)
 	tcase_add_test(all, the_promise_follows_the_interval);
 	tcase_add_test(all, only_what_was_promised_is_taken);
 	tcase_add_test(all, an_owner_releases_within_the_promise);
+	tcase_add_test(all, sessions_follow_the_vip);
+	tcase_add_test(all, sessions_come_back_from_a_refused_hand_over);
+	tcase_add_test(all, sessions_are_revived_only_by_the_release_that_says_so);
 	suite_add_tcase(suite, all);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

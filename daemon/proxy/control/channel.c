@@ -127,6 +127,10 @@ static size_t fds_of(enum ipc_type type, const void *body)
 	case IPC_CONF_BEGIN:
 	case IPC_LISTENER:
 		return 1;
+	case IPC_MOVE_SETUP:
+		return ((const struct ipc_move_setup *)body)->key_count > 0 ? 1 : 0;
+	case IPC_SOCKETS:
+		return (size_t)__builtin_popcountll(((const struct ipc_sockets *)body)->made);
 	default:
 		return 0;
 	}
@@ -177,6 +181,18 @@ static void on_message(void *ctx, enum ipc_type type, const void *body, size_t s
 	case IPC_STOP:
 		c->hooks.stop(c->hooks.ctx);
 		break;
+	case IPC_MOVE_SETUP:
+		c->hooks.move_setup(c->hooks.ctx, body, nfds > 0 ? fds[0] : -1);
+		break;
+	case IPC_MOVE:
+		c->hooks.move(c->hooks.ctx, body);
+		break;
+	case IPC_REPAIRED:
+		c->hooks.repaired(c->hooks.ctx, body);
+		break;
+	case IPC_SOCKETS:
+		c->hooks.sockets(c->hooks.ctx, body, fds);
+		break;
 	default:
 		lb_error("keeper sent message type=%d that only the proxy sends", (int)type);
 	}
@@ -214,6 +230,21 @@ void channel_sessions_ended(struct channel *c, uint32_t id, uint32_t count)
 	struct ipc_sessions_ended ended = {.id = id, .count = count};
 
 	ipc_post(c->ipc, IPC_SESSIONS_ENDED, &ended, sizeof(ended));
+}
+
+void channel_moved(struct channel *c, const struct ipc_moved *moved)
+{
+	ipc_post(c->ipc, IPC_MOVED, moved, sizeof(*moved));
+}
+
+void channel_repair(struct channel *c, const struct ipc_repair *question, const int *fds)
+{
+	ipc_send(c->ipc, IPC_REPAIR, question, sizeof(*question), fds, question->count);
+}
+
+void channel_need_sockets(struct channel *c, const struct ipc_sockets *question)
+{
+	ipc_post(c->ipc, IPC_NEED_SOCKETS, question, sizeof(*question));
 }
 
 bool channel_request(struct channel *c, const struct ipc_request *request, channel_on_reply *on_reply_, void *ctx)

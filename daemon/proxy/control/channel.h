@@ -24,6 +24,11 @@ struct channel_hooks {
 	/* The VIP leaves: end its sessions, then channel_sessions_ended. */
 	void (*end_sessions)(void *ctx, uint32_t id);
 	void (*stop)(void *ctx);
+	/* Sessions that move; listener -1: there are no keys. */
+	void (*move_setup)(void *ctx, const struct ipc_move_setup *setup, int listener);
+	void (*move)(void *ctx, const struct ipc_move *what);
+	void (*repaired)(void *ctx, const struct ipc_repair *answer);
+	void (*sockets)(void *ctx, const struct ipc_sockets *answer, const int *fds);
 	/* The keeper is gone. */
 	void (*closed)(void *ctx, const char *why);
 	void *ctx;
@@ -34,6 +39,10 @@ struct channel *channel_new(struct ev_loop *loop, int fd, const struct channel_h
 
 void channel_health(struct channel *c, const struct ipc_health *health);
 void channel_sessions_ended(struct channel *c, uint32_t id, uint32_t count);
+void channel_moved(struct channel *c, const struct ipc_moved *moved);
+/* fds stay the caller's. */
+void channel_repair(struct channel *c, const struct ipc_repair *question, const int *fds);
+void channel_need_sockets(struct channel *c, const struct ipc_sockets *question);
 
 /* code and text are borrowed; called once. */
 typedef void channel_on_reply(void *ctx, bool ok, const char *code, const char *text);

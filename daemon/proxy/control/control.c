@@ -203,6 +203,8 @@ struct control *control_new(const struct control_params *params)
 	init_timers(c);
 	hooks = control_keeper_hooks(c);
 	c->channel = must(channel_new(c->loop, params->channel_fd, &hooks));
+	c->move = move_new(c->loop, c->crew);
+	move_set_channel(c->move, c->channel);
 	return c;
 }
 
@@ -219,6 +221,7 @@ void control_free(struct control *c)
 	ev_timer_stop(c->loop, &c->tick);
 	ev_timer_stop(c->loop, &c->health);
 	ev_timer_stop(c->loop, &c->health_soon);
+	move_free(c->move);
 	channel_free(c->channel);
 	/* Threads first: they count on blocks and use views. */
 	crew_join(c->crew);

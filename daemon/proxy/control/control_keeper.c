@@ -148,6 +148,28 @@ static void on_stop(void *ctx)
 							  .ctx = c});
 }
 
+/* ---- sessions that move with the VIP ---- */
+
+static void on_move_setup(void *ctx, const struct ipc_move_setup *setup, int listener)
+{
+	move_setup(((struct control *)ctx)->move, setup, listener);
+}
+
+static void on_move(void *ctx, const struct ipc_move *what)
+{
+	move_step(((struct control *)ctx)->move, what);
+}
+
+static void on_repaired(void *ctx, const struct ipc_repair *answer)
+{
+	move_repaired(((struct control *)ctx)->move, answer);
+}
+
+static void on_sockets(void *ctx, const struct ipc_sockets *answer, const int *fds)
+{
+	move_sockets(((struct control *)ctx)->move, answer, fds);
+}
+
 /* Without the keeper nobody owns the VIP for us: every connection must end, and the kernel does that best. */
 static void on_closed(void *ctx, const char *why)
 {
@@ -164,6 +186,10 @@ struct channel_hooks control_keeper_hooks(struct control *c)
 				      .event = on_keeper_event,
 				      .end_sessions = on_end_sessions,
 				      .stop = on_stop,
+				      .move_setup = on_move_setup,
+				      .move = on_move,
+				      .repaired = on_repaired,
+				      .sockets = on_sockets,
 				      .closed = on_closed,
 				      .ctx = c};
 }

@@ -10,6 +10,7 @@
 #include "daemon/proxy/control/collect.h"
 #include "daemon/proxy/control/control.h"
 #include "daemon/proxy/control/listen_set.h"
+#include "daemon/proxy/control/move.h"
 #include "daemon/proxy/control/publish.h"
 #include "daemon/proxy/control/transition.h"
 
@@ -25,6 +26,7 @@ struct control {
 	struct recorder *recorder;
 	struct transition transition;
 	struct collect_source picture;
+	struct move *move;
 	struct api *api;
 	struct ipc_page *page;
 	int admin_fd, metrics_fd; /* -1 once the API has them */

@@ -63,6 +63,11 @@ void crew_post(struct crew *c, uint32_t index, struct message *m)
 
 void crew_ask(struct crew *c, const struct crew_question *question)
 {
+	crew_share(c, NULL, 0, question);
+}
+
+void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, const struct crew_question *question)
+{
 	struct asked *a = must(calloc(1, sizeof(*a)));
 
 	a->question = *question;
@@ -71,19 +76,34 @@ void crew_ask(struct crew *c, const struct crew_question *question)
 	lb_list_add_tail(&c->asked, &a->node);
 	for (uint32_t i = 0; i < c->count; i++) {
 		struct message *m = message_new(question->kind);
+		uint32_t first = (uint32_t)((uint64_t)count * i / c->count);
 
 		m->token = a->token;
 		m->scope = question->scope;
 		m->reason = question->reason;
 		m->server = question->server;
 		m->session_id = question->session_id;
+		m->arrivals = list + first;
+		m->count = (uint32_t)((uint64_t)count * (i + 1) / c->count) - first;
 		crew_post(c, i, m);
 	}
 }
 
 static bool is_answer(enum message_kind kind)
 {
-	return kind == MESSAGE_SESSIONS_ENDED || kind == MESSAGE_SESSION_LIST || kind == MESSAGE_STOPPED;
+	switch (kind) {
+	case MESSAGE_SESSIONS_ENDED:
+	case MESSAGE_SESSION_LIST:
+	case MESSAGE_STOPPED:
+	case MESSAGE_FROZEN:
+	case MESSAGE_DUMPED:
+	case MESSAGE_THAWED:
+	case MESSAGE_ADOPTED:
+	case MESSAGE_REVIVED:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void take_answer(struct asked *a, struct message *m)
@@ -112,6 +132,8 @@ bool crew_on_message(struct crew *c, struct message *m)
 		}
 	}
 	free(m->sessions);
+	free(m->fds);
+	free(m->bytes);
 	message_free(m);
 	return true;
 }

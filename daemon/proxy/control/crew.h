@@ -56,6 +56,8 @@ lb_duration crew_stall(const struct crew *c, uint32_t index);
 void crew_post(struct crew *c, uint32_t index, struct message *m);
 /* Ask all. */
 void crew_ask(struct crew *c, const struct crew_question *question);
+/* Give each worker its share of what has arrived and ask it to adopt that; the list stays the caller's. */
+void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, const struct crew_question *question);
 /* A message of a worker: true when it was an answer to a question (freed), false when it is somebody else's. */
 bool crew_on_message(struct crew *c, struct message *m);
 /* After MESSAGE_STOPPED was answered by all: join every thread. */

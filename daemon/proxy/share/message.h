@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <lb/flow.h>
+#include <lb/session_state.h>
 
 #include "daemon/proxy/share/pool_view.h"
 
@@ -18,6 +19,12 @@ enum message_kind {
 	MESSAGE_END_SESSIONS,  /* end: which, why; answered by MESSAGE_SESSIONS_ENDED */
 	MESSAGE_LIST_SESSIONS, /* list: answered by MESSAGE_SESSION_LIST */
 	MESSAGE_STOP,	       /* end all sessions, answer MESSAGE_STOPPED, leave the thread */
+	MESSAGE_FREEZE,	       /* the VIP's sessions stand still; answered by MESSAGE_FROZEN */
+	MESSAGE_DUMP,	       /* every descriptor is under repair; answered by MESSAGE_DUMPED */
+	MESSAGE_THAW,	       /* no descriptor is any more: go on; answered by MESSAGE_THAWED */
+	MESSAGE_ADOPT,	       /* arrivals: the caller's until MESSAGE_ADOPTED */
+	MESSAGE_LIST_RESTING,  /* which descriptors are to leave repair; answered by MESSAGE_FROZEN */
+	MESSAGE_REVIVE,	       /* adopted sessions begin to move; answered by MESSAGE_REVIVED */
 	/* worker -> control */
 	MESSAGE_VIEW_RETIRED, /* view: back to control */
 	MESSAGE_SESSIONS_ENDED,
@@ -26,13 +33,25 @@ enum message_kind {
 	MESSAGE_CONNECT_OK,	/* server: the first success after a reported failure */
 	MESSAGE_CONNECT_SILENT, /* server: another one answered while it was silent; at most each 10 ms as well */
 	MESSAGE_STOPPED,
+	MESSAGE_FROZEN, /* fds, count: sockets of sessions that stand still; fds belongs to the receiver (free) */
+	MESSAGE_DUMPED, /* bytes, size: records (session_state.h), owned by the receiver (free); count: how many */
+	MESSAGE_THAWED,
+	MESSAGE_ADOPTED, /* count: sessions that could be set up; the others' descriptors are closed */
+	MESSAGE_REVIVED, /* count */
 };
 
 enum end_scope {
 	END_VIP,     /* every session whose client came to a VIP (on_vip listener) */
 	END_SERVER,  /* every session on server */
 	END_SESSION, /* the one with session_id */
+	END_PARKED,  /* every adopted one that was not revived */
 	END_ALL,
+};
+
+/* A session of another node, with sockets under repair that are bound to its local addresses; -1: no server yet. */
+struct session_arrival {
+	struct session_state state;
+	int fd[2];
 };
 
 /* What people see of one session. */
@@ -58,6 +77,10 @@ struct message {
 	uint64_t session_id;
 	uint32_t count;
 	struct session_info *sessions;
+	int *fds;
+	uint8_t *bytes;
+	size_t size;
+	struct session_arrival *arrivals;
 };
 
 /* Zeroed; aborts the process when memory is short (a message that cannot be sent has no other answer). */

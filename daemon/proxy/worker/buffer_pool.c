@@ -13,16 +13,18 @@ struct buffer *buffer_keep(struct buffer_pool *pool, const uint8_t *data, size_t
 {
 	bool small = len <= SMALL;
 	struct buffer **list = small ? &pool->small : &pool->large;
-	struct buffer *b = *list;
+	struct buffer *b = len <= LARGE ? *list : NULL;
 
 	if (b != NULL) {
 		*list = b->next;
 		--*(small ? &pool->small_count : &pool->large_count);
 	} else {
-		b = malloc(sizeof(*b) + (small ? SMALL : LARGE));
+		size_t size = small ? SMALL : len <= LARGE ? LARGE : len;
+
+		b = malloc(sizeof(*b) + size);
 		if (b == NULL)
 			return NULL;
-		b->size = small ? SMALL : LARGE;
+		b->size = (uint32_t)size;
 	}
 	b->next = NULL;
 	b->start = 0;
@@ -39,7 +41,7 @@ void buffer_release(struct buffer_pool *pool, struct buffer *b)
 	struct buffer **list = small ? &pool->small : &pool->large;
 	uint32_t *count = small ? &pool->small_count : &pool->large_count;
 
-	if (*count >= (small ? SMALL_KEPT : LARGE_KEPT)) {
+	if (b->size > LARGE || *count >= (small ? SMALL_KEPT : LARGE_KEPT)) {
 		free(b);
 		return;
 	}

@@ -19,7 +19,8 @@ struct buffer_pool {
 	uint32_t small_count, large_count;
 };
 
-/* A buffer that holds a copy of len bytes (at most 64 kB); NULL when memory is short. */
+/* A buffer that holds a copy of len bytes; NULL when memory is short. One of more than 64 kB is not kept for the next.
+ */
 struct buffer *buffer_keep(struct buffer_pool *pool, const uint8_t *data, size_t len);
 /* Give it back; NULL is fine. */
 void buffer_release(struct buffer_pool *pool, struct buffer *b);

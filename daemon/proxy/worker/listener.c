@@ -152,6 +152,17 @@ static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
 	}
 }
 
+void listener_drain_vip(struct worker *w)
+{
+	lb_list_foreach (node, &w->listeners.list) {
+		struct listener *l = lb_container_of(node, struct listener, node);
+
+		for (int i = 0; l->on_vip && i < DRAIN_MAX && w->sessions.count < w->sessions.max; i++)
+			if (!accept_one(l))
+				break;
+	}
+}
+
 /* Make room for a descriptor in the table by number. */
 static bool cover(struct listener_set *set, int fd)
 {

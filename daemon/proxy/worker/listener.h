@@ -53,6 +53,9 @@ void listener_drop_unlisted(struct worker *w);
 /* Forget records that were prepared but will not be committed. */
 void listener_rollback(struct worker *w);
 
+/* Accept now whatever waits for the VIP. */
+void listener_drain_vip(struct worker *w);
+
 /* Stop accepting for 100 ms; full: until a session ends, too. */
 void listener_pause(struct worker *w, bool full, const char *why);
 /* A session ended: room again. */

@@ -33,8 +33,7 @@ void pool_refresh(struct worker *w)
 	}
 }
 
-/* Count this worker in, unless the server has all the sessions that it may have over all workers. */
-static bool enter(struct worker_server *server)
+bool pool_enter(struct worker_server *server)
 {
 	uint32_t load = atomic_fetch_add_explicit(&server->block->sessions, 1, memory_order_relaxed);
 
@@ -98,11 +97,11 @@ struct worker_server *pool_choose(struct worker *w, struct worker_service *servi
 		int i = balance_pick(service->picker, client, tried->skip);
 
 		if (i < 0)
-			return silent != NULL && enter(silent) ? silent : NULL;
+			return silent != NULL && pool_enter(silent) ? silent : NULL;
 		struct worker_server *server = service->servers[i];
 		if (server->silent_until > w->now && silent == NULL)
 			silent = server;
-		else if (server->silent_until <= w->now && server->no_port_until <= w->now && enter(server))
+		else if (server->silent_until <= w->now && server->no_port_until <= w->now && pool_enter(server))
 			return server;
 		pool_tried_add(tried, server);
 		if (tried->skip == NULL)

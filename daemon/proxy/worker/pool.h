@@ -79,6 +79,8 @@ void pool_refresh(struct worker *w);
  */
 struct worker_server *pool_choose(struct worker *w, struct worker_service *service, const struct lb_addr *client,
 				  struct pool_tried *tried);
+/* The same for a server that was chosen elsewhere; false when it has all the sessions that it may have. */
+bool pool_enter(struct worker_server *server);
 /* Pass over this server from now on. */
 void pool_tried_add(struct pool_tried *tried, const struct worker_server *server);
 void pool_tried_clear(struct pool_tried *tried);

@@ -51,7 +51,7 @@ static void refuse(struct worker *w, struct worker_service *service, int fd, con
 
 static void on_io(struct ev_loop *loop, ev_io *io, int revents);
 
-static void init_side(struct session *s, enum flow_side side, int fd)
+void session_set_socket(struct session *s, enum flow_side side, int fd)
 {
 	ev_io *io = &s->side[side].io;
 
@@ -84,8 +84,8 @@ void session_start(struct worker *w, const struct session_origin *origin, int fd
 	s->limits =
 	    (struct flow_limits){.buffer_max = 1, .idle_timeout = conf->idle_timeout, .fin_timeout = conf->fin_timeout};
 	wheel_entry_init(&s->timer);
-	init_side(s, FLOW_CLIENT, fd);
-	init_side(s, FLOW_SERVER, -1);
+	session_set_socket(s, FLOW_CLIENT, fd);
+	session_set_socket(s, FLOW_SERVER, -1);
 	flow_init(&s->flow, w->now);
 	pool_service_enter(s->service);
 	s->send_proxy = (uint8_t)conf->send_proxy;
@@ -98,8 +98,7 @@ void session_start(struct worker *w, const struct session_origin *origin, int fd
 
 /* --- choose --- */
 
-/* One more connection of this client, if it may have one. */
-static bool count_source(struct session *s)
+bool session_count_source(struct session *s)
 {
 	uint32_t max = s->service->conf->max_connections_per_source;
 
@@ -128,7 +127,7 @@ void session_admitted(struct session *s)
 		session_end(s, FLOW_END_REFUSED);
 		return;
 	}
-	if (!count_source(s)) {
+	if (!session_count_source(s)) {
 		session_end(s, FLOW_END_LIMIT);
 		return;
 	}
@@ -154,7 +153,7 @@ void session_connected(struct session *s, struct worker_server *server, int fd, 
 	struct worker *w = s->worker;
 
 	s->server = server;
-	init_side(s, FLOW_SERVER, fd);
+	session_set_socket(s, FLOW_SERVER, fd);
 	counter_add_own(&server->slot->sessions_total, 1);
 	if (!session_event(s, FLOW_CONNECTED, FLOW_SERVER, 0))
 		return;
@@ -263,7 +262,7 @@ static void count_end(struct session *s)
 
 	if (end == FLOW_END_LIMIT || end == FLOW_END_REFUSED || end == FLOW_END_BAD_PROXY_HEADER)
 		counter_add_own(&s->service->slot->refused, 1);
-	else if (s->server == NULL)
+	else if (s->server == NULL && end != FLOW_END_MOVED)
 		counter_add_own(&s->service->slot->failed, 1);
 }
 

@@ -26,6 +26,14 @@ struct session_side {
 /* A side takes no more bytes; what it had sent before is read and delivered. */
 enum farewell { FAREWELL_NONE, FAREWELL_CLOSED, FAREWELL_RESET };
 
+/* A session that is on its way to another node, or has come from one (move.h). */
+enum session_rest {
+	SESSION_RUNS,
+	SESSION_FROZEN, /* stands still; its sockets may be under repair */
+	SESSION_DUMPED, /* told as well: it goes on elsewhere unless it is thawed */
+	SESSION_PARKED, /* adopted; its sockets are under repair */
+};
+
 struct session {
 	struct lb_list node; /* worker->sessions.list */
 	struct wheel_entry timer;
@@ -46,6 +54,7 @@ struct session {
 	uint8_t send_proxy;   /* enum lb_proxy_header */
 	uint16_t header_seen; /* bytes of an unfinished PROXY header */
 	uint8_t farewell;     /* enum farewell */
+	uint8_t rest;	      /* enum session_rest */
 };
 
 /* Where a connection was accepted. */
@@ -63,6 +72,10 @@ void session_start(struct worker *w, const struct session_origin *origin, int fd
 
 /* It is known who the client is: judge and count it, choose a server. */
 void session_admitted(struct session *s);
+/* Count one more connection of its client; false when it has all that it may have. */
+bool session_count_source(struct session *s);
+/* Make fd the socket of that side; it is not watched before session_update_interest. */
+void session_set_socket(struct session *s, enum flow_side side, int fd);
 /* A server is connected on fd (entered, see pool_choose): relay. readable: it has sent something already. */
 void session_connected(struct session *s, struct worker_server *server, int fd, bool readable);
 

@@ -71,26 +71,31 @@ static bool is_meant(const struct session *s, const struct message *order)
 		return s->server != NULL && s->server->block == order->server;
 	case END_SESSION:
 		return s->id == order->session_id;
+	case END_PARKED:
+		return s->rest == SESSION_PARKED;
 	case END_ALL:
 		return true;
 	}
 	return false;
 }
 
-uint32_t session_set_end(struct worker *w, const struct message *order)
+/* A session that another node was told of goes on there. */
+static enum flow_end reason_of(const struct session *s, const struct message *order)
 {
-	uint32_t ended = 0;
+	return s->rest == SESSION_DUMPED && order->reason == FLOW_END_HANDOVER ? FLOW_END_MOVED : order->reason;
+}
 
+void session_set_end(struct worker *w, const struct message *order, struct message *answer)
+{
 	/* Ending one session frees no other, so the successor that the loop holds stays valid. */
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
 		if (!is_meant(s, order))
 			continue;
-		session_end(s, order->reason);
-		ended++;
+		session_end(s, reason_of(s, order));
+		answer->count++;
 	}
-	return ended;
 }
 
 static void describe(const struct session *s, struct session_info *info)
@@ -110,10 +115,11 @@ static void describe(const struct session *s, struct session_info *info)
 		memcpy(info->server, s->server->block->name, sizeof(info->server));
 }
 
-void session_set_describe(struct worker *w, struct message *answer)
+void session_set_describe(struct worker *w, const struct message *order, struct message *answer)
 {
 	uint32_t i = 0;
 
+	(void)order;
 	answer->sessions = calloc(w->sessions.count, sizeof(*answer->sessions));
 	if (answer->sessions == NULL)
 		return;

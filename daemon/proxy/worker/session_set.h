@@ -32,9 +32,9 @@ void session_set_free(struct session_set *set);
 struct session *session_set_take(struct worker *w);
 void session_set_give(struct worker *w, struct session *s);
 
-/* End the sessions that an order names; returns how many. */
-uint32_t session_set_end(struct worker *w, const struct message *order);
-/* Fill an answer (count, sessions) with a picture of every session. */
-void session_set_describe(struct worker *w, struct message *answer);
+/* Each takes an order and fills its answer. End the sessions that the order names: count says how many. */
+void session_set_end(struct worker *w, const struct message *order, struct message *answer);
+/* A picture of every session: count, sessions. */
+void session_set_describe(struct worker *w, const struct message *order, struct message *answer);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "daemon/proxy/worker/connect.h"
+#include "daemon/proxy/worker/move.h"
 #include "daemon/proxy/worker/session.h"
 #include "daemon/proxy/worker/thread.h"
 #include "daemon/sys/clock.h"
@@ -87,29 +88,48 @@ static void publish(struct worker *w, const struct message *order)
 	retire(w, unused, order);
 }
 
-static void end_sessions(struct worker *w, const struct message *order)
+/* Do what was ordered and answer it. */
+static void reply(struct worker *w, enum message_kind kind, const struct message *order,
+		  void (*act)(struct worker *w, const struct message *order, struct message *answer))
 {
-	struct message *m = answer(w, MESSAGE_SESSIONS_ENDED, order);
+	struct message *m = answer(w, kind, order);
 
-	m->count = session_set_end(w, order);
+	act(w, order, m);
 	mailbox_post(w->params.control, m);
 }
 
-static void list_sessions(struct worker *w, const struct message *order)
+/* Sessions that come and go with the VIP. */
+static void move(struct worker *w, const struct message *order)
 {
-	struct message *m = answer(w, MESSAGE_SESSION_LIST, order);
-
-	session_set_describe(w, m);
-	mailbox_post(w->params.control, m);
+	switch (order->kind) {
+	case MESSAGE_FREEZE:
+		reply(w, MESSAGE_FROZEN, order, move_freeze);
+		break;
+	case MESSAGE_DUMP:
+		reply(w, MESSAGE_DUMPED, order, move_dump);
+		break;
+	case MESSAGE_THAW:
+		reply(w, MESSAGE_THAWED, order, move_thaw);
+		break;
+	case MESSAGE_ADOPT:
+		reply(w, MESSAGE_ADOPTED, order, move_adopt);
+		break;
+	case MESSAGE_LIST_RESTING:
+		reply(w, MESSAGE_FROZEN, order, move_list);
+		break;
+	default:
+		reply(w, MESSAGE_REVIVED, order, move_revive);
+		break;
+	}
 }
 
 static void stop(struct worker *w, const struct message *order)
 {
-	struct message all = {.scope = END_ALL, .reason = FLOW_END_SHUTDOWN};
+	struct message all = {.scope = END_ALL, .reason = FLOW_END_SHUTDOWN}, ended = {0};
 
 	w->stopped = true;
 	listener_set_close(w);
-	session_set_end(w, &all);
+	session_set_end(w, &all, &ended);
 	retire(w, pool_close(w), order);
 	ev_break(w->loop, EVBREAK_ALL);
 }
@@ -123,13 +143,21 @@ static void on_order(void *ctx, struct message *m)
 		publish(w, m);
 		break;
 	case MESSAGE_END_SESSIONS:
-		end_sessions(w, m);
+		reply(w, MESSAGE_SESSIONS_ENDED, m, session_set_end);
 		break;
 	case MESSAGE_LIST_SESSIONS:
-		list_sessions(w, m);
+		reply(w, MESSAGE_SESSION_LIST, m, session_set_describe);
 		break;
 	case MESSAGE_STOP:
 		stop(w, m);
+		break;
+	case MESSAGE_FREEZE:
+	case MESSAGE_DUMP:
+	case MESSAGE_THAW:
+	case MESSAGE_ADOPT:
+	case MESSAGE_LIST_RESTING:
+	case MESSAGE_REVIVE:
+		move(w, m);
 		break;
 	default:
 		break;

@@ -26,7 +26,10 @@ enum peer_msg_kind {
 	PEER_REFUSE,	  /* peer -> owner: no; reason in text */
 	PEER_RELEASED,	  /* owner -> peer: it is yours now */
 	PEER_REQUEST_VIP, /* preferred node -> owner: hand over to me (failback, failover --to) */
-	PEER_KIND_LAST_ = PEER_REQUEST_VIP,
+	PEER_OFFER_SESSIONS,	/* owner -> peer: my sessions could come before the VIP does */
+	PEER_EXPECT_SESSIONS,	/* peer -> owner: let them come */
+	PEER_RELEASED_SESSIONS, /* as RELEASED, and the sessions that came are yours */
+	PEER_KIND_LAST_ = PEER_RELEASED_SESSIONS,
 };
 
 struct peer_service {

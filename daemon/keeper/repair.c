@@ -1,0 +1,52 @@
+#include "daemon/keeper/repair.h"
+
+#include <unistd.h>
+
+#include "daemon/sys/tcp_repair.h"
+#include "daemon/sys/tcp_sock.h"
+
+static bool on_vip(const struct lb_conf *conf, const struct lb_endpoint *local)
+{
+	for (size_t i = 0; i < conf->vip_count; i++)
+		if (lb_addr_equal(&conf->vips[i].address, &local->addr))
+			return true;
+	return false;
+}
+
+void repair_turn(struct ipc *ipc, const struct lb_conf *conf, const struct ipc_repair *question, const int *fds,
+		 size_t nfds)
+{
+	struct ipc_repair answer = *question;
+	struct lb_endpoint local;
+
+	for (size_t i = 0; i < nfds; i++)
+		if (tcp_sock_local(fds[i], &local) && on_vip(conf, &local)) {
+			if (question->on)
+				tcp_repair_enter(fds[i]);
+			else
+				tcp_repair_leave(fds[i]);
+		}
+	answer.count = (uint32_t)nfds;
+	ipc_post(ipc, IPC_REPAIRED, &answer, sizeof(answer));
+}
+
+void repair_sockets(struct ipc *ipc, const struct lb_conf *conf, const struct ipc_sockets *question)
+{
+	struct ipc_sockets answer = {.token = question->token};
+	int fds[IPC_FDS_MAX] = {0};
+	size_t made = 0;
+
+	for (uint32_t i = 0; i < question->count && i < IPC_FDS_MAX; i++) {
+		const struct lb_endpoint *local = &question->local[i];
+		int fd = local->port != 0 && on_vip(conf, local) ? tcp_repair_socket(local) : -1;
+
+		if (fd < 0)
+			continue;
+		fds[made++] = fd;
+		answer.made |= (uint64_t)1 << i;
+	}
+	answer.count = (uint32_t)made;
+	ipc_send(ipc, IPC_SOCKETS, &answer, sizeof(answer), fds, made);
+	for (size_t i = 0; i < made; i++)
+		close(fds[i]);
+}

@@ -1,0 +1,197 @@
+#include "daemon/proxy/control/move.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+#include "daemon/proxy/control/move_state.h"
+#include "daemon/proxy/control/must.h"
+#include "daemon/sys/tcp_sock.h"
+
+/* ---- repair ---- */
+
+static void turn_done(struct move *m)
+{
+	move_on_turned *done = m->turn.done;
+
+	free(m->turn.fds);
+	m->turn = (struct move_turn){0};
+	done(m);
+}
+
+/* Keep the window full. */
+static void turn_more(struct move *m)
+{
+	struct move_turn *t = &m->turn;
+
+	while (t->asked < t->count && t->asked - t->answered < MOVE_WINDOW * IPC_FDS_MAX) {
+		uint32_t left = t->count - t->asked, some = left < IPC_FDS_MAX ? left : IPC_FDS_MAX;
+
+		channel_repair(m->channel, &(struct ipc_repair){.on = t->on, .count = some}, t->fds + t->asked);
+		t->asked += some;
+	}
+}
+
+void move_turn(struct move *m, int *fds, uint32_t count, bool on, move_on_turned *done)
+{
+	free(m->turn.fds);
+	m->turn = (struct move_turn){.on = on, .fds = fds, .count = count, .done = done};
+	turn_more(m);
+	if (count == 0)
+		turn_done(m);
+}
+
+void move_repaired(struct move *m, const struct ipc_repair *answer)
+{
+	if (m->turn.done == NULL || answer->on != m->turn.on)
+		return;
+	m->turn.answered += answer->count;
+	turn_more(m);
+	if (m->turn.answered >= m->turn.count)
+		turn_done(m);
+}
+
+/* The question about descriptors, and what follows when all workers have answered. */
+struct listing {
+	struct move *move;
+	move_on_turned *done;
+	int *fds;
+	uint32_t count;
+};
+
+static void on_some_fds(void *ctx, struct message *m)
+{
+	struct listing *l = ctx;
+
+	if (m->fds == NULL)
+		return;
+	l->fds = must(reallocarray(l->fds, (size_t)l->count + m->count + 1, sizeof(int)));
+	memcpy(l->fds + l->count, m->fds, m->count * sizeof(int));
+	l->count += m->count;
+}
+
+static void on_all_fds(void *ctx)
+{
+	struct listing *l = ctx;
+
+	move_turn(l->move, l->fds, l->count, false, l->done);
+	free(l);
+}
+
+void move_leave_repair(struct move *m, move_on_turned *done)
+{
+	struct listing *l = must(calloc(1, sizeof(*l)));
+
+	l->move = m;
+	l->done = done;
+	crew_ask(m->crew, &(struct crew_question){
+			      .kind = MESSAGE_LIST_RESTING, .on_answer = on_some_fds, .on_done = on_all_fds, .ctx = l});
+}
+
+/* ---- the keeper ---- */
+
+void move_tell(struct move *m, uint64_t id, enum ipc_move_step step, bool ok, uint32_t count, uint32_t lost,
+	       const char *text)
+{
+	struct ipc_moved moved = {.id = id, .step = step, .ok = ok, .count = count, .lost = lost};
+
+	snprintf(moved.text, sizeof(moved.text), "%s", text);
+	channel_moved(m->channel, &moved);
+}
+
+void move_step(struct move *m, const struct ipc_move *what)
+{
+	switch (what->step) {
+	case IPC_MOVE_CONNECT:
+		move_out_connect(m, what);
+		break;
+	case IPC_MOVE_SEND:
+		if (what->id == m->out_id)
+			move_out_send(m);
+		break;
+	case IPC_MOVE_THAW:
+		move_out_thaw(m);
+		break;
+	case IPC_MOVE_EXPECT:
+		move_in_expect(m, what->id);
+		break;
+	case IPC_MOVE_REVIVE:
+		if (what->id == m->in_id)
+			move_in_revive(m);
+		break;
+	case IPC_MOVE_DROP:
+		move_in_drop(m);
+		break;
+	}
+}
+
+/* ---- life ---- */
+
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct move *m = io->data;
+	struct lb_endpoint peer;
+	int fd = tcp_sock_accept(io->fd, &peer);
+
+	(void)loop;
+	(void)revents;
+	if (fd >= 0)
+		move_in_accept(m, fd);
+}
+
+static void close_listener(struct move *m)
+{
+	ev_io_stop(m->loop, &m->listener);
+	if (m->listener.fd >= 0)
+		close(m->listener.fd);
+	m->listener.fd = -1;
+}
+
+struct move *move_new(struct ev_loop *loop, struct crew *crew)
+{
+	struct move *m = must(calloc(1, sizeof(*m)));
+
+	m->loop = loop;
+	m->crew = crew;
+	ev_io_init(&m->listener, on_acceptable, -1, EV_READ);
+	m->listener.data = m;
+	return m;
+}
+
+void move_set_channel(struct move *m, struct channel *channel)
+{
+	m->channel = channel;
+}
+
+void move_setup(struct move *m, const struct ipc_move_setup *setup, int listener)
+{
+	struct move_keys *keys = setup->key_count > 0 ? move_keys_new(setup) : NULL;
+
+	/* Streams that are open go on with the keys that they were opened with. */
+	if (m->out == NULL && m->in == NULL)
+		move_keys_free(m->keys);
+	m->keys = keys;
+	close_listener(m);
+	if (listener < 0)
+		return;
+	ev_io_set(&m->listener, listener, EV_READ);
+	ev_io_start(m->loop, &m->listener);
+}
+
+void move_free(struct move *m)
+{
+	if (m == NULL)
+		return;
+	/* There may be no worker any more that could be asked. */
+	m->in_id = 0;
+	move_in_drop(m);
+	move_stream_free(m->out);
+	close_listener(m);
+	move_keys_free(m->keys);
+	free(m->turn.fds);
+	free(m);
+}

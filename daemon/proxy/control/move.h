@@ -1,0 +1,27 @@
+/*
+ * Sessions that move to another node with the VIP, or arrive from one. The keeper says each step (ipc_move_step); the
+ * workers freeze, tell and adopt; move_stream carries the records between the proxies. Control thread only.
+ *
+ *   owner:  CONNECT  stream, handshake            SEND  freeze -> repair on -> dump -> stream -> RESULT     THAW
+ *   peer:   EXPECT   HELLO, records -> sockets -> adopt -> RESULT            REVIVE  repair off -> relay    DROP
+ */
+#ifndef CONTROL_MOVE_H
+#define CONTROL_MOVE_H
+
+#include "daemon/proxy/control/channel.h"
+#include "daemon/proxy/control/crew.h"
+
+struct move;
+
+struct move *move_new(struct ev_loop *loop, struct crew *crew);
+/* Before anything else, once the channel is there. */
+void move_set_channel(struct move *m, struct channel *channel);
+void move_free(struct move *m);
+
+/* What the keeper says; descriptors become move's. */
+void move_setup(struct move *m, const struct ipc_move_setup *setup, int listener);
+void move_step(struct move *m, const struct ipc_move *what);
+void move_repaired(struct move *m, const struct ipc_repair *answer);
+void move_sockets(struct move *m, const struct ipc_sockets *answer, const int *fds);
+
+#endif

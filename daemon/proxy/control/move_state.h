@@ -1,0 +1,67 @@
+/* What move.c (steps, repair, streams), move_out.c (leaving) and move_in.c (arriving) share. */
+#ifndef CONTROL_MOVE_STATE_H
+#define CONTROL_MOVE_STATE_H
+
+#include "daemon/proxy/control/move.h"
+#include "daemon/proxy/control/move_stream.h"
+
+/* Called when every descriptor was turned; the ones that could not be are not told apart. */
+typedef void move_on_turned(struct move *m);
+
+/* Messages with descriptors that wait for an answer at a time: descriptors under way count against this process. */
+#define MOVE_WINDOW 8
+
+/* Turning many descriptors into repair or back, a message's worth at a time. */
+struct move_turn {
+	bool on;
+	int *fds;
+	uint32_t count, asked, answered;
+	move_on_turned *done;
+};
+
+/* Sessions on their way here. */
+struct move_arrivals {
+	uint8_t *records; /* the arrivals point into it */
+	size_t size;
+	struct session_arrival *list;
+	uint32_t count, adopted;
+	uint32_t asked; /* sockets asked for, two for each arrival */
+	uint32_t open_questions;
+};
+
+struct move {
+	struct ev_loop *loop;
+	struct crew *crew;
+	struct channel *channel;
+	struct move_keys *keys; /* NULL: sessions cannot move */
+	ev_io listener;		/* fd -1: none */
+	uint64_t out_id, in_id; /* of the hand-over under way; 0 none */
+	struct move_stream *out, *in;
+	uint64_t revived_id;
+	bool in_greeted;
+	uint32_t sent;
+	struct move_turn turn;
+	struct move_arrivals arrivals;
+};
+
+/* move.c */
+/* fds is an array that becomes move's. */
+void move_turn(struct move *m, int *fds, uint32_t count, bool on, move_on_turned *done);
+/* All descriptors of sessions at rest leave repair, then done. */
+void move_leave_repair(struct move *m, move_on_turned *done);
+void move_tell(struct move *m, uint64_t id, enum ipc_move_step step, bool ok, uint32_t count, uint32_t lost,
+	       const char *text);
+
+/* move_out.c */
+void move_out_connect(struct move *m, const struct ipc_move *what);
+void move_out_send(struct move *m);
+void move_out_thaw(struct move *m);
+
+/* move_in.c */
+void move_in_accept(struct move *m, int fd);
+void move_in_expect(struct move *m, uint64_t id);
+void move_in_revive(struct move *m);
+/* Forget what has arrived and what is under way. */
+void move_in_drop(struct move *m);
+
+#endif

@@ -1,0 +1,383 @@
+#include "daemon/proxy/worker/move.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/proxy/worker/connect.h"
+#include "daemon/proxy/worker/relay.h"
+#include "daemon/proxy/worker/session.h"
+#include "daemon/sys/tcp_repair.h"
+
+/* --- freeze --- */
+
+/* Its server answers to an address that stays here, or it has not begun yet. */
+static bool is_bound_here(const struct session *s)
+{
+	return s->awaits_header || s->service->conf == NULL || s->service->conf->source != LB_SOURCE_VIP;
+}
+
+static void freeze(struct session *s)
+{
+	connect_cancel(s);
+	for (int side = 0; side < 2; side++)
+		if (s->side[side].io.fd >= 0)
+			ev_io_stop(s->worker->loop, &s->side[side].io);
+	wheel_remove(&s->timer);
+	s->rest = SESSION_FROZEN;
+}
+
+void move_list(struct worker *w, const struct message *order, struct message *answer)
+{
+	(void)order;
+	answer->fds = calloc(2 * (size_t)w->sessions.count + 1, sizeof(int));
+	if (answer->fds == NULL)
+		return;
+	lb_list_foreach (node, &w->sessions.list) {
+		struct session *s = lb_container_of(node, struct session, node);
+
+		for (int side = 0; side < 2 && s->rest != SESSION_RUNS; side++)
+			if (s->side[side].io.fd >= 0)
+				answer->fds[answer->count++] = s->side[side].io.fd;
+	}
+}
+
+void move_freeze(struct worker *w, const struct message *order, struct message *answer)
+{
+	listener_drain_vip(w);
+	lb_list_foreach (node, &w->sessions.list) {
+		struct session *s = lb_container_of(node, struct session, node);
+
+		if (!s->on_vip || s->rest != SESSION_RUNS)
+			continue;
+		if (is_bound_here(s))
+			session_end(s, FLOW_END_HANDOVER);
+		else
+			freeze(s);
+	}
+	move_list(w, order, answer);
+}
+
+/* --- dump --- */
+
+/* Bytes of one direction that no kernel holds any more, in the order in which they must go out. */
+struct remainder {
+	uint8_t *data;
+	size_t len, size;
+};
+
+static bool append(struct remainder *r, const void *data, size_t len)
+{
+	if (len == 0)
+		return true;
+	if (r->size - r->len < len) {
+		size_t size = 2 * r->size > r->len + len ? 2 * r->size : r->len + len;
+		uint8_t *grown = realloc(r->data, size);
+
+		if (grown == NULL)
+			return false;
+		r->data = grown;
+		r->size = size;
+	}
+	memcpy(r->data + r->len, data, len);
+	r->len += len;
+	return true;
+}
+
+/*
+ * What the pipe holds. Reading it empties it, so the bytes become the side's held buffer: a thawed session goes on with
+ * that.
+ */
+static bool unpipe(struct session *s, struct session_side *side)
+{
+	uint8_t *bytes;
+	size_t done = 0, len = side->pipe != NULL ? side->pipe->held : 0;
+
+	if (len == 0)
+		return true;
+	bytes = malloc(len);
+	while (bytes != NULL && done < len) {
+		ssize_t n = read(side->pipe->read_fd, bytes + done, len - done);
+
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done == len)
+		side->held = buffer_keep(&s->worker->buffers, bytes, len);
+	free(bytes);
+	if (side->held == NULL)
+		return false;
+	splice_pool_put(&s->worker->pipes, side->pipe);
+	side->pipe = NULL;
+	return true;
+}
+
+/* Everything that came from one side and the other side's kernel has not sent. */
+static bool remain(struct session *s, enum flow_side from, const struct tcp_repair_queues queues[2],
+		   struct remainder *out)
+{
+	struct session_side *side = &s->side[from];
+	const struct buffer *held;
+
+	if (!unpipe(s, side))
+		return false;
+	held = side->held;
+	return append(out, queues[1 - from].unsent.data, queues[1 - from].unsent.len) &&
+	       (held == NULL || append(out, held->data + held->start, held->end - held->start)) &&
+	       append(out, queues[from].received.data, queues[from].received.len);
+}
+
+static void describe(const struct session *s, struct session_state *state)
+{
+	lb_time now = s->worker->now;
+
+	*state = (struct session_state){
+	    .client = s->client,
+	    .local = s->local,
+	    .age = now - s->started,
+	    .idle = now - s->flow.last_activity,
+	    .connect_time = s->connect_time,
+	    .half_closed = s->flow.half_closed_at != 0 ? now - s->flow.half_closed_at : 0,
+	};
+	memcpy(state->service, s->service->block->name, sizeof(state->service));
+	if (s->server != NULL)
+		memcpy(state->server, s->server->block->name, sizeof(state->server));
+	if (s->destination != NULL)
+		state->destination = *s->destination;
+}
+
+static void describe_half(const struct session *s, enum flow_side from, const struct tcp_repair_queues queues[2],
+			  const struct remainder *rest, struct session_state *state)
+{
+	struct flow_half *half = &state->half[from];
+
+	if (rest->len > 0)
+		state->pending[from] = (struct lb_bytes){.data = rest->data, .len = (uint32_t)rest->len};
+	half->bytes = s->flow.half[from].bytes - queues[1 - from].unsent.len;
+	half->eof = s->flow.half[from].eof || queues[from].fin_received;
+	half->shut = queues[1 - from].fin_sent && rest->len == 0;
+}
+
+static bool put_record(const struct session_state *state, struct remainder *out)
+{
+	size_t size = session_state_size(state);
+
+	if (size == 0 || out->size - out->len < size) {
+		size_t room = 2 * out->size > out->len + size ? 2 * out->size : out->len + size;
+		uint8_t *grown = size > 0 ? realloc(out->data, room) : NULL;
+
+		if (grown == NULL)
+			return false;
+		out->data = grown;
+		out->size = room;
+	}
+	out->len += session_state_encode(state, out->data + out->len);
+	return true;
+}
+
+static bool tell(struct session *s, struct remainder *out)
+{
+	struct tcp_repair_queues queues[2] = {0};
+	struct remainder rest[2] = {0};
+	struct session_state state;
+	bool told = false;
+
+	describe(s, &state);
+	if (!tcp_repair_dump(s->side[FLOW_CLIENT].io.fd, &state.side[FLOW_CLIENT], &queues[FLOW_CLIENT]))
+		return false;
+	if (s->server != NULL &&
+	    !tcp_repair_dump(s->side[FLOW_SERVER].io.fd, &state.side[FLOW_SERVER], &queues[FLOW_SERVER]))
+		goto free_queues;
+	if (remain(s, FLOW_CLIENT, queues, &rest[FLOW_CLIENT]) && remain(s, FLOW_SERVER, queues, &rest[FLOW_SERVER])) {
+		describe_half(s, FLOW_CLIENT, queues, &rest[FLOW_CLIENT], &state);
+		describe_half(s, FLOW_SERVER, queues, &rest[FLOW_SERVER], &state);
+		told = put_record(&state, out);
+	}
+	free(rest[FLOW_SERVER].data);
+	free(rest[FLOW_CLIENT].data);
+
+free_queues:
+	tcp_repair_queues_free(&queues[FLOW_SERVER]);
+	tcp_repair_queues_free(&queues[FLOW_CLIENT]);
+	return told;
+}
+
+void move_dump(struct worker *w, const struct message *order, struct message *answer)
+{
+	struct remainder out = {0};
+
+	(void)order;
+	lb_list_foreach (node, &w->sessions.list) {
+		struct session *s = lb_container_of(node, struct session, node);
+
+		if (s->rest != SESSION_FROZEN || !tell(s, &out))
+			continue;
+		s->rest = SESSION_DUMPED;
+		answer->count++;
+	}
+	answer->bytes = out.data;
+	answer->size = out.len;
+}
+
+/* --- thaw --- */
+
+/* From rest to work: without a server it chooses one, else it relays. */
+static void go_on(struct session *s)
+{
+	s->rest = SESSION_RUNS;
+	if (s->server == NULL) {
+		struct flow_half held = s->flow.half[FLOW_CLIENT];
+
+		flow_init(&s->flow, s->worker->now);
+		s->flow.half[FLOW_CLIENT] = held;
+		connect_start(s);
+		return;
+	}
+	for (int side = 0; side < 2; side++)
+		if (s->flow.half[side].eof && !session_event(s, FLOW_READ_EOF, (enum flow_side)side, 0))
+			return;
+	session_update_interest(s);
+}
+
+void move_thaw(struct worker *w, const struct message *order, struct message *answer)
+{
+	(void)order;
+	(void)answer;
+	lb_list_foreach (node, &w->sessions.list) {
+		struct session *s = lb_container_of(node, struct session, node);
+
+		if (s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
+			go_on(s);
+	}
+}
+
+/* --- adopt --- */
+
+static struct worker_service *service_named(struct worker *w, const char *name)
+{
+	for (size_t i = 0; i < w->pool.service_count; i++)
+		if (strcmp(w->pool.services[i]->block->name, name) == 0)
+			return w->pool.services[i];
+	return NULL;
+}
+
+static struct worker_server *server_named(const struct worker_service *service, const char *name)
+{
+	for (size_t i = 0; i < service->server_count; i++)
+		if (strcmp(service->servers[i]->block->name, name) == 0)
+			return service->servers[i];
+	return NULL;
+}
+
+static bool hold_pending(struct session *s, const struct session_state *state, enum flow_side from)
+{
+	const struct lb_bytes *bytes = &state->pending[from];
+
+	s->flow.half[from] = state->half[from];
+	s->flow.half[from].pending = bytes->len;
+	if (bytes->len > 0)
+		s->side[from].held = buffer_keep(&s->worker->buffers, bytes->data, bytes->len);
+	return bytes->len == 0 || s->side[from].held != NULL;
+}
+
+/* What the record tells, into a session that is in the set and enters its service. */
+static bool assume(struct session *s, const struct session_state *state)
+{
+	const struct lb_conf_service *conf = s->service->conf;
+	lb_time now = s->worker->now;
+
+	s->client = state->client;
+	s->local = state->local;
+	s->on_vip = true;
+	s->started = now - state->age;
+	s->connect_time = state->connect_time;
+	s->send_proxy = (uint8_t)conf->send_proxy;
+	s->limits =
+	    (struct flow_limits){.buffer_max = 1, .idle_timeout = conf->idle_timeout, .fin_timeout = conf->fin_timeout};
+	wheel_entry_init(&s->timer);
+	flow_init(&s->flow, now);
+	if (state->server[0] != '\0')
+		s->flow.state = FLOW_RELAYING;
+	s->flow.last_activity = now - state->idle;
+	s->flow.half_closed_at = state->half_closed > 0 ? now - state->half_closed : 0;
+	if (state->destination.addr.family != 0) {
+		s->destination = malloc(sizeof(*s->destination));
+		if (s->destination == NULL)
+			return false;
+		*s->destination = state->destination;
+	}
+	return hold_pending(s, state, FLOW_CLIENT) && hold_pending(s, state, FLOW_SERVER) && session_count_source(s);
+}
+
+static bool adopt(struct worker *w, const struct session_arrival *arrival)
+{
+	const struct session_state *state = &arrival->state;
+	struct worker_service *service = service_named(w, state->service);
+	struct worker_server *server = service != NULL ? server_named(service, state->server) : NULL;
+	bool connected = state->server[0] != '\0';
+	struct session *s;
+
+	if (service == NULL || service->conf == NULL || (connected && server == NULL))
+		return false;
+	if (!tcp_repair_restore(arrival->fd[FLOW_CLIENT], &state->side[FLOW_CLIENT]) ||
+	    (connected && !tcp_repair_restore(arrival->fd[FLOW_SERVER], &state->side[FLOW_SERVER])))
+		return false;
+	s = w->sessions.count < w->sessions.max ? session_set_take(w) : NULL;
+	if (s == NULL)
+		return false;
+	s->service = service;
+	pool_service_enter(service);
+	session_set_socket(s, FLOW_CLIENT, arrival->fd[FLOW_CLIENT]);
+	session_set_socket(s, FLOW_SERVER, arrival->fd[FLOW_SERVER]);
+	s->rest = SESSION_PARKED;
+	if (!assume(s, state) || (connected && !pool_enter(server))) {
+		/* Takes the descriptors along. */
+		session_end(s, FLOW_END_RESOURCE);
+		return true;
+	}
+	s->server = connected ? server : NULL;
+	return true;
+}
+
+void move_adopt(struct worker *w, const struct message *order, struct message *answer)
+{
+	uint32_t before = w->sessions.count;
+
+	for (uint32_t i = 0; i < order->count; i++) {
+		const struct session_arrival *arrival = &order->arrivals[i];
+
+		if (adopt(w, arrival))
+			continue;
+		for (int side = 0; side < 2; side++)
+			if (arrival->fd[side] >= 0)
+				close(arrival->fd[side]);
+	}
+	answer->count = w->sessions.count - before;
+}
+
+/* A FIN that the former node had sent already is only known to the other end. */
+static void repeat_fins(struct session *s)
+{
+	for (int from = 0; from < 2; from++)
+		if (s->flow.half[from].shut)
+			shutdown(s->side[1 - from].io.fd, SHUT_WR);
+}
+
+void move_revive(struct worker *w, const struct message *order, struct message *answer)
+{
+	(void)order;
+	lb_list_foreach (node, &w->sessions.list) {
+		struct session *s = lb_container_of(node, struct session, node);
+
+		if (s->rest != SESSION_PARKED)
+			continue;
+		answer->count++;
+		tcp_sock_set_options(s->side[FLOW_CLIENT].io.fd, &s->service->tcp);
+		if (s->server != NULL)
+			tcp_sock_set_options(s->side[FLOW_SERVER].io.fd, &s->service->tcp);
+		s->options_set = s->server != NULL;
+		repeat_fins(s);
+		go_on(s);
+	}
+}

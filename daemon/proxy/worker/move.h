@@ -1,0 +1,32 @@
+/*
+ * Sessions that go to another node, and sessions that come from one. In the order of a hand-over:
+ *
+ *   here                                   there
+ *   freeze: nothing moves any more
+ *   dump: each session as a record
+ *                                          adopt: two sockets that are those connections, parked
+ *   end (FLOW_END_HANDOVER): silent        revive: they relay
+ *   or thaw: everything goes on here       or end: silent
+ *
+ * Entering and leaving repair is the keeper's; control carries descriptors and records. Each takes an order of control
+ * and fills the answer.
+ */
+#ifndef WORKER_MOVE_H
+#define WORKER_MOVE_H
+
+#include "daemon/proxy/share/message.h"
+
+struct worker;
+
+/* Sessions that cannot move (their server does not see the VIP as its client) are ended first. */
+void move_freeze(struct worker *w, const struct message *order, struct message *answer);
+/* What cannot be told stays frozen. */
+void move_dump(struct worker *w, const struct message *order, struct message *answer);
+void move_thaw(struct worker *w, const struct message *order, struct message *answer);
+
+void move_adopt(struct worker *w, const struct message *order, struct message *answer);
+/* The descriptors of all sessions that do not run. */
+void move_list(struct worker *w, const struct message *order, struct message *answer);
+void move_revive(struct worker *w, const struct message *order, struct message *answer);
+
+#endif
