@@ -123,4 +123,4 @@ include tests/tools/targets.mk
 clean:
 	rm -rf $(B)
 
--include $(shell test -d $(B) && find $(B) -name '*.d')
+-include $(shell test -d $(B) && find $(B) -path $(B)/tree -prune -o -type f -name '*.d' -print)

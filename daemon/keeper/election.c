@@ -9,7 +9,6 @@
 
 #include "daemon/keeper/election_state.h"
 #include "daemon/sys/clock.h"
-#include "daemon/sys/sandbox.h"
 
 /* Datagrams taken in one wake of the loop, and before a peer is declared dead. */
 #define DRAIN_BUDGET	   64
@@ -384,8 +383,6 @@ struct election *election_new(const struct election_params *params, struct lb_er
 	e->own = params->conf->nodes[e->own_node].address;
 	e->vrrp_fd = -1;
 	snprintf(e->standby_mark, sizeof(e->standby_mark), "%s/standby", params->runtime_dir);
-	sandbox_hide_bytes(&e->secrets, sizeof(e->secrets));
-	sandbox_hide_bytes(&e->next_secrets, sizeof(e->next_secrets));
 	init_watchers(e);
 	init_limits(e);
 	election_judge_init(e);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/keeper/election_state.h"
+#include "daemon/sys/sandbox.h"
 
 static const char *const key_suffixes[ELECTION_KEYS_MAX] = {"", ".next", ".old"};
 
@@ -89,6 +90,7 @@ static bool read_password(const struct lb_conf *conf, struct election_secrets *o
 
 static bool read_all(const struct lb_conf *conf, struct election_secrets *out, bool *denied, struct lb_err *err)
 {
+	sandbox_hide_bytes(out, sizeof(*out));
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < ELECTION_KEYS_MAX && conf->key_file[0] != '\0'; i++)
 		if (!read_key(conf, i, out, denied, err))

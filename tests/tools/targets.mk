@@ -8,12 +8,17 @@ LAYER_GATES := layers purity names sizes
 FUZZ_SECONDS ?= 60
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd
 MAN_DIR := $(DESTDIR)$(PREFIX)/share/man
+EXAMPLES = $(sort $(wildcard conf/*.yaml conf/prometheus/* conf/grafana/* conf/kubernetes/*))
+COMPLETIONS = $(sort $(wildcard conf/completion/*))
+COMPLETION_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+# systemd and its generators look below /lib as well as below /usr/lib, not below another prefix.
+UNIT_DIR := $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/lib,$(PREFIX)/lib)/systemd/system
 C_FILES = $(shell git ls-files '*.c' '*.h')
 
 # Uses every processor unless the caller said how many.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: test-programs lab docs lint-layers scenario-table
+.PHONY: test-programs lab docs lint-layers scenario-table deb
 
 test-programs: $(TEST_PROGRAMS)
 
@@ -73,16 +78,24 @@ lint:
 format:
 	clang-format -i $(C_FILES)
 
+# The programs with their unit and account, what is read about them, and what is set up beside them.
 install: all
 	install -D -m 755 $(B)/lbd $(DESTDIR)$(PREFIX)/sbin/lbd
 	install -D -m 755 $(B)/lbd-proxy $(DESTDIR)$(PREFIXED_LIBEXEC)/lbd-proxy
 	install -D -m 755 $(B)/lbctl $(DESTDIR)$(PREFIX)/bin/lbctl
-	install -D -m 644 systemd/lbd.service $(DESTDIR)/lib/systemd/system/lbd.service
+	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' -e 's|/usr/bin/|$(PREFIX)/bin/|' systemd/lbd.service >$(B)/lbd.service
+	install -D -m 644 $(B)/lbd.service $(UNIT_DIR)/lbd.service
 	install -D -m 644 systemd/lbd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/lbd.conf
 	install -D -m 644 systemd/lbd.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lbd.conf
 	for page in conf/man/*.[1-8]; do install -D -m 644 -t $(MAN_DIR)/man$${page##*.} $$page || exit 1; done
 	install -D -m 644 -t $(DOC_DIR) README.md
-	install -D -m 644 -t $(DOC_DIR)/examples conf/*.yaml
+	for file in $(EXAMPLES); do install -D -m 644 $$file $(DOC_DIR)/examples/$${file#conf/} || exit 1; done
+	for file in $(COMPLETIONS); do install -D -m 644 $$file $(COMPLETION_DIR)/$$(basename $$file .bash) || exit 1; done
+
+# build/lbd_VERSION_ARCH.deb with the distribution's tools; the same sources give the same bytes.
+deb:
+	@tests/tools/deps build deb
+	@tests/tools/package $(B) $(VERSION)
 
 # What scenarios preload into the programs under test.
 $(B)/tests/lab/%.so: tests/lab/shim/%.c

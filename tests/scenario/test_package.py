@@ -1,0 +1,167 @@
+"""Goal: the Debian package installs, upgrades under load, and leaves a machine as it found it, but for what people wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from lab import eventually, package, sanitizer, systemd, topology
+from lab.systemd import UNIT, SystemdLab, SystemdNode
+
+from measure import failures
+
+pytestmark = pytest.mark.systemd
+
+TOOLS = ("dpkg-buildpackage", "dh", "lintian", "fakeroot")
+CONTENTS = (
+    "./usr/sbin/lbd ./usr/bin/lbctl ./usr/libexec/lbd/lbd-proxy ./lib/systemd/system/lbd.service ./usr/lib/sysusers.d/lbd.conf"
+    " ./usr/lib/tmpfiles.d/lbd.conf ./usr/share/man/man8/lbd.8.gz ./usr/share/man/man8/lbctl.8.gz ./usr/share/man/man5/lbd.yaml.5.gz"
+    " ./usr/share/doc/lbd/examples/lbd.yaml ./usr/share/doc/lbd/examples/lbd.full.yaml ./usr/share/doc/lbd/README.md.gz"
+).split()
+UPGRADE_GAP_MS = 100
+
+
+@pytest.fixture(name="deb", scope="module")
+def built_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of these sources with the programs under test."""
+    lacking = [tool for tool in TOOLS if not shutil.which(tool)]
+    if lacking:
+        pytest.skip(f"no {lacking}: tests/tools/deps deb")
+    if sanitizer.active():
+        pytest.skip("a package has no sanitizer")
+    return package.pack(tmp_path_factory.mktemp("deb"))
+
+
+@pytest.fixture(name="bare", scope="module")
+def machines_without_lbd() -> Iterator[SystemdLab]:
+    """Machines with a configuration and a key, written by people, and without lbd."""
+    reason = systemd.missing()
+    if reason:
+        pytest.skip(reason)
+    with SystemdLab(installer=lambda tree: None) as lab:
+        for node in lab.nodes:
+            node.on("rm", "-f", f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
+            node.systemctl("daemon-reload")
+            node.systemctl("start", "network-online.target")
+        yield lab
+
+
+def host(node: SystemdNode) -> dict[str, object]:
+    """What an installation must not leave changed: addresses, rules, settings of the kernel, what people wrote, files."""
+    settings = node.on("sh", "-c", "sysctl -a 2>/dev/null | grep '^net.ip\\|^vm\\|^kernel.sched' | grep -v 'retrans\\|base_reachable'").stdout
+    found = node.on("sh", "-c", "find /usr /lib /etc /run /var/lib -xdev -iname '*lbd*' -not -path '*/lab*' | sort").stdout.split()
+    return {
+        "addresses": node.on("ip", "-br", "address").stdout,
+        "links": node.on("ip", "-br", "link").stdout,
+        "rules": node.on("nft", "list", "ruleset").stdout,
+        "settings": settings,
+        "written": node.on("sh", "-c", "sha256sum /etc/lbd/*; ls /etc/lbd").stdout,
+        "files": found,
+    }
+
+
+@pytest.fixture(name="before", scope="module")
+def hosts_before(bare: SystemdLab) -> dict[str, dict[str, object]]:
+    """The machines before the first installation."""
+    return {node.name: host(node) for node in bare.nodes}
+
+
+def test_contents(deb: Path) -> None:
+    """Everything is in it, nothing of /etc but the directory, and lintian finds no error."""
+    listed = {line.split()[5] for line in package.run("dpkg-deb", "-c", deb).splitlines()}
+    assert not set(CONTENTS) - listed
+    assert {name for name in listed if name.startswith("./etc/")} == {"./etc/", "./etc/lbd/"}
+    package.run("lintian", "--fail-on", "error", "--allow-root", deb)
+
+
+@pytest.mark.skipif(os.environ.get("LBD_FULL") != "1", reason="builds the package twice: LBD_FULL=1")
+def test_reproducible(tmp_path: Path) -> None:
+    """Another directory, time zone, umask and no compiler cache: the same bytes."""
+    first = package.build(tmp_path / "here")
+    before = os.umask(0o077)
+    try:
+        second = package.build(tmp_path / "elsewhere", TZ="Asia/Tokyo", CC="gcc", HOME="/nonexistent")
+    finally:
+        os.umask(before)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_install_and_enable(bare: SystemdLab, deb: Path, before: dict[str, object]) -> None:
+    """Installed it neither runs nor is enabled; `systemctl enable --now` is all that is left to do."""
+    assert len(before) == 2
+    for node in bare.nodes:
+        package.install(node, deb)
+        assert node.systemctl("is-enabled", UNIT).stdout.strip() == "disabled"
+        assert node.systemctl("is-active", UNIT).stdout.strip() == "inactive"
+        assert node.on("stat", "-c", "%U %a", "/etc/lbd/cluster.key").stdout == "lbd 600\n"
+        done = node.systemctl("enable", "--now", UNIT)
+        assert done.code == 0, f"{done.stderr}\n{node.journal('-n', '20')}"
+    bare.settle()
+    for node in bare.nodes:
+        log = node.journal()
+        assert "not restricted" not in log and "cannot" not in log, log
+
+
+def upgrade(bare: SystemdLab, node: SystemdNode, deb: Path) -> None:
+    """Installs a newer package on the node; its lbd is another process afterwards and the machine says running."""
+    former = node.pid
+    package.install(node, deb)
+    node.wait_up()
+    assert node.pid != former
+    assert node.show("NRestarts") == "0" and node.systemctl("is-active", UNIT).stdout.strip() == "active"
+    eventually(lambda: sorted(n.role() for n in bare.nodes) == ["active", "backup"], 10.0, "both roles")
+
+
+def test_upgrade_under_load(bare: SystemdLab, deb: Path) -> None:
+    """One node after the other, the backup first: it goes unnoticed; the owner's restart comes after the VIP has moved."""
+    owner = bare.settle()
+    peer = next(node for node in bare.nodes if node is not owner)
+    newer = package.renumber(deb, f"{package.version()}+1")
+    with bare.openloop() as load:
+        eventually(lambda: len(load.connections()) >= 100)
+        upgrade(bare, peer, newer)
+        assert owner.role() == "active"
+    assert load.result().failures == {}, [c for c in load.connections() if c.outcome != 'ok']
+
+    with bare.arpprobe() as arp, bare.openloop() as load:
+        eventually(lambda: len(load.connections()) >= 100)
+        began = time.monotonic()
+        upgrade(bare, owner, newer)
+        ended = time.monotonic()
+        load.succeeds_after(ended)
+    assert peer.role() == "active" and peer.status()["reason"] == "handover"
+    assert failures(load, began, ended) == []
+    assert load.result().gap_ms <= UPGRADE_GAP_MS
+    assert arp.both_ms() == 0
+
+
+def test_upgrade_without_a_peer(bare: SystemdLab, deb: Path) -> None:
+    """Nobody to hand over to: the package is upgraded all the same, and the node has the VIP again."""
+    owner = bare.settle()
+    peer = next(node for node in bare.nodes if node is not owner)
+    peer.systemctl("stop", UNIT)
+    package.install(owner, package.renumber(deb, f"{package.version()}+2"))
+    eventually(lambda: owner.role() == "active" and owner.has_address(), 10.0, "the node is owner again")
+    eventually(lambda: bare.client.get(topology.VIP, 80, timeout=1.0).status == 200, 10.0, "service on the VIP")
+    peer.systemctl("start", UNIT)
+
+
+def test_remove_and_purge(bare: SystemdLab, deb: Path, before: dict[str, dict[str, object]]) -> None:
+    """Removed while it owns the VIP, and disabled before: addresses, rules, settings and people's files are as they were."""
+    owner = bare.settle()
+    peer = next(node for node in bare.nodes if node is not owner)
+    package.dpkg(owner, "-r", "lbd")
+    eventually(lambda: peer.role() == "active" and not owner.has_address(), 10.0, "the VIP is at the peer")
+    assert peer.systemctl("disable", "--now", UNIT).code == 0
+    package.dpkg(peer, "-r", "lbd")
+    for node in bare.nodes:
+        package.dpkg(node, "-P", "lbd")
+        node.systemctl("daemon-reload")
+        assert host(node) == before[node.name]
+        assert node.systemctl("is-active", UNIT).stdout.strip() != "active"
+    assert deb.exists()
