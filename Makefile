@@ -67,6 +67,9 @@ $(B)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# The page is part of this object as it is.
+$(B)/daemon/proxy/control/status_page.o: daemon/proxy/control/status_page.html
+
 $(B)/liblb.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(B)/libsys.a: $(SYS_OBJ)

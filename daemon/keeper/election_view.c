@@ -6,6 +6,7 @@
 
 #include "daemon/keeper/election_state.h"
 #include "daemon/sys/clock.h"
+#include "daemon/sys/process_use.h"
 #include "daemon/sys/sock_drops.h"
 
 void election_view_record(struct election *e, const char *kind, const char *subject, const char *from, const char *to,
@@ -126,6 +127,7 @@ void election_snapshot(struct election *e, struct lb_snapshot_keeper *out)
 	for (size_t i = 0; i < vip_count(e->vips); i++)
 		view_vip(e, i, &out->vips[i]);
 	view_counters(e, out);
+	process_use_fill(&out->process);
 	out->fence_in_force = fence_in_force(e->fence);
 	out->foreign_owner = e->foreign_until != 0;
 	memcpy(out->foreign_mac, e->foreign_mac, sizeof(out->foreign_mac));

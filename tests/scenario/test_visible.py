@@ -78,12 +78,12 @@ def test_peer_that_cannot_hear_us(lab: Lab) -> None:
         eventually(lambda: peer_entry(owner)["hears_us"] is False, 5.0)
         eventually(lambda: f"peer {peer}: it does not hear this node's peer link" in owner.logs(200), 3.0)
         assert peer_entry(owner)["heard"]
-        assert labelled(owner, "lbd_peer_hears_us", node=peer.name) == 0
+        assert labelled(owner, "lbd_peer_hears_this_node", node=peer.name) == 0
         shown = owner.lbctl("status")
         assert shown.code == 3 and f"{peer} does not hear this node" in shown.stdout, shown
         # Adverts still arrive, so that nothing moves.
         holds(lambda: lab.holders() == [owner], 1.0)
-    eventually(lambda: peer_entry(owner)["hears_us"] and labelled(owner, "lbd_peer_hears_us", node=peer.name) == 1, 5.0)
+    eventually(lambda: peer_entry(owner)["hears_us"] and labelled(owner, "lbd_peer_hears_this_node", node=peer.name) == 1, 5.0)
     eventually(lambda: f"peer {peer}: no longer: it does not hear" in owner.logs(200), 3.0)
 
 

@@ -378,7 +378,7 @@ START_TEST(metrics_have_the_promised_names)
 	    "lbd_adverts_received_total",
 	    "lbd_adverts_dropped_total",
 	    "lbd_peer_heard_age_seconds",
-	    "lbd_peer_hears_us",
+	    "lbd_peer_hears_this_node",
 	    "lbd_config_mismatch",
 	    "lbd_loop_stall_seconds_max",
 	    "lbd_hedged_connects_total",

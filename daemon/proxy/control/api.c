@@ -38,10 +38,12 @@ static const struct route admin_routes[] = {
 };
 
 static const struct route metrics_routes[] = {
-    {"GET", "/metrics", api_read_metrics, false},
-    {"GET", "/healthz", api_read_health,	 false},
-    {"GET", "/",	 api_read_page,	false},
-    {NULL,  NULL,	 NULL,	       false},
+    {"GET", "/metrics",	api_read_metrics,  false},
+    {"GET", "/healthz",	api_read_health,	 false},
+    {"GET", "/",		 api_read_page,	false},
+    {"GET", "/status.json", api_read_status,   false},
+    {"GET", "/events.json", api_events_recent, false},
+    {NULL,  NULL,		 NULL,	       false},
 };
 
 /* ---- answers ---- */

@@ -70,23 +70,45 @@ static struct lb_event *gather(const struct recorder *r, uint64_t since, uint64_
 	return list;
 }
 
+/* What the query asks for; NULL: refused already. The caller frees. */
+static struct lb_event *asked_for(struct api_call *call, uint64_t *since, size_t *count)
+{
+	uint64_t n;
+
+	if (!api_route_number(call, "since", 0, since) || !api_route_number(call, "n", RECORDER_KEEPS, &n))
+		return NULL;
+	return gather(call->api->params.recorder, *since, n, count);
+}
+
+/* Without the stream: for those who may only look. */
+void api_events_recent(struct api_call *call)
+{
+	uint64_t since;
+	size_t count;
+	struct lb_event *list = asked_for(call, &since, &count);
+
+	if (!list)
+		return;
+	http_request_reply(call->http, 200, API_JSON, view_events_json(list, count));
+	free(list);
+}
+
 void api_events(struct api_call *call)
 {
 	const struct recorder *recorder = call->api->params.recorder;
 	const char *follow = http_request_query(call->http, "follow");
 	struct lb_event *list;
 	struct follower *f;
-	uint64_t since, n;
+	uint64_t since;
 	size_t count;
 
-	if (!api_route_number(call, "since", 0, &since) || !api_route_number(call, "n", RECORDER_KEEPS, &n))
-		return;
-	list = gather(recorder, since, n, &count);
 	if (!follow || strcmp(follow, "1") != 0) {
-		http_request_reply(call->http, 200, API_JSON, view_events_json(list, count));
-		free(list);
+		api_events_recent(call);
 		return;
 	}
+	list = asked_for(call, &since, &count);
+	if (!list)
+		return;
 	f = must(calloc(1, sizeof(*f)));
 	f->recorder = recorder;
 	f->seen = count > 0 ? list[0].id - 1 : since;

@@ -2,11 +2,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lb/view.h>
 
 #include "daemon/proxy/control/api_route.h"
 #include "daemon/proxy/control/must.h"
+#include "daemon/proxy/control/status_page.h"
 
 /* A keeper that has not spoken for so long does not watch over this proxy any more. */
 #define KEEPER_SILENT LB_SEC(2)
@@ -80,34 +82,8 @@ void api_read_health(struct api_call *call)
 	collect_clear(&s);
 }
 
-/* Names come from the configuration, whose rules leave nothing to escape; addresses and numbers are ours. */
-static void add_servers(struct lb_text *out, const struct lb_snapshot_service *service)
-{
-	for (size_t i = 0; i < service->server_count; i++) {
-		const struct lb_snapshot_server *server = &service->servers[i];
-		char address[LB_ENDPOINT_TEXT];
-
-		lb_text_addf(out, "%-16s %-24s %-24s %-10s %-6s %6" PRIu64 " sessions  %s\n", service->name,
-			     server->name, lb_endpoint_text(&server->address, address),
-			     health_state_name(server->state), lb_admin_name(server->admin), server->sessions,
-			     server->check_result);
-	}
-}
-
-/* The page for a person with a browser. */
+/* The page for a person with a browser; it asks for the rest itself. */
 void api_read_page(struct api_call *call)
 {
-	struct lb_text text = {0};
-	struct lb_snapshot s;
-
-	collect_fill(call->api->params.picture, &s);
-	lb_text_addf(&text, "lbd %s, cluster %s, node %s: %s, owner %s\n\n", s.version, s.cluster, s.node,
-		     vrrp_state_name(s.keeper.role), s.keeper.owner[0] ? s.keeper.owner : "unknown");
-	for (size_t i = 0; i < s.service_count; i++)
-		add_servers(&text, &s.services[i]);
-	lb_text_add(&text, "\n/metrics  /healthz\n");
-	http_request_reply(call->http, 200, "text/plain; charset=utf-8", text.failed ? NULL : text.data);
-	if (text.failed)
-		lb_text_free(&text);
-	collect_clear(&s);
+	http_request_reply(call->http, 200, "text/html; charset=utf-8", strdup(status_page()));
 }

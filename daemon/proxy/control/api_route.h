@@ -44,7 +44,7 @@ struct server *api_route_subject(struct api_call *call, const char *subject);
 bool api_route_number(struct api_call *call, const char *name, uint64_t def, uint64_t *out);
 
 api_handler api_read_status, api_read_services, api_read_config, api_read_metrics, api_read_health, api_read_page;
-api_handler api_events, api_why;
+api_handler api_events, api_events_recent, api_why;
 api_handler api_sessions_list, api_sessions_end_one, api_sessions_end_server;
 api_handler api_change_server, api_change_owner, api_change_standby, api_change_reload;
 api_handler api_judge_check, api_judge_diff;

@@ -8,6 +8,7 @@
 #include "daemon/proxy/control/must.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/logsink.h"
+#include "daemon/sys/process_use.h"
 
 /* Sums over the workers; the smoothed connect time is the mean of those that have one. */
 static void add_server_slots(const struct server_block *block, struct lb_snapshot_server *out)
@@ -134,6 +135,7 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	for (size_t i = 0; i < out->service_count; i++)
 		fill_service(source->roster->services[i], conf, now, &out->services[i], out);
 	fill_threads(source, out);
+	process_use_fill(&out->process);
 	memcpy(out->check_results, checker_stats(source->checker)->results, sizeof(out->check_results));
 	out->check_delay_max = checker_stats(source->checker)->delay_max;
 }

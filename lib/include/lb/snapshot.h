@@ -48,6 +48,14 @@ struct lb_snapshot_node {
 	char version[PEER_VERSION_TEXT];
 };
 
+/* What the kernel counts for one process. */
+struct lb_snapshot_process {
+	lb_duration cpu;	/* user and system time */
+	uint64_t resident_peak; /* bytes */
+	uint64_t open_files;	/* 0 unknown */
+	uint64_t max_files;
+};
+
 /* The election half: filled by the keeper and sent to the proxy as one plain message, so no pointers in here. */
 struct lb_snapshot_keeper {
 	enum vrrp_state role;
@@ -65,11 +73,12 @@ struct lb_snapshot_keeper {
 	uint64_t transitions[LB_TRANSITIONS_KINDS];
 	uint64_t announces_sent;
 	uint64_t proxy_restarts;
-	lb_duration last_gap;		   /* last takeover: last advert heard -> first announce; 0 none */
-	lb_duration loop_stall_max;	   /* keeper's loop */
-	lb_duration sent_jitter_max;	   /* longest that an advert of this node left after it was due */
-	lb_duration heard_jitter_max;	   /* longest that the next advert of the Active was late */
-	enum lb_fence_mode fence_in_force; /* what is really enforced */
+	struct lb_snapshot_process process; /* the keeper itself */
+	lb_duration last_gap;		    /* last takeover: last advert heard -> first announce; 0 none */
+	lb_duration loop_stall_max;	    /* keeper's loop */
+	lb_duration sent_jitter_max;	    /* longest that an advert of this node left after it was due */
+	lb_duration heard_jitter_max;	    /* longest that the next advert of the Active was late */
+	enum lb_fence_mode fence_in_force;  /* what is really enforced */
 	bool foreign_owner; /* somebody else answers for a VIP while we own it (or nobody of us should) */
 	uint8_t foreign_mac[6];
 };
@@ -122,6 +131,7 @@ struct lb_snapshot {
 	struct lb_snapshot_thread *threads;
 	size_t thread_count;
 	uint64_t hedged_won, hedged_lost, hedged_denied;
+	struct lb_snapshot_process process; /* the proxy */
 	uint64_t check_results[HEALTH_RESULT_COUNT_];
 	lb_duration check_delay_max; /* longest that a check began after it was due */
 	uint64_t log_dropped;
