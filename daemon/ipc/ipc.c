@@ -28,6 +28,7 @@ static const struct {
     {IPC_END_SESSIONS,   sizeof(struct ipc_end_sessions)  },
     {IPC_REPLY,		sizeof(struct ipc_reply)		},
     {IPC_STOP,	       0				},
+    {IPC_STATE,		0				},
     {IPC_CONF_PREPARED,	sizeof(struct ipc_conf_result)   },
     {IPC_CONF_APPLIED,   sizeof(struct ipc_conf)	      },
     {IPC_SESSIONS_ENDED, sizeof(struct ipc_sessions_ended)},

@@ -26,6 +26,7 @@
 #define IPC_FDS_MAX	64
 #define IPC_WORKERS_MAX 64
 #define IPC_TEXT_MAX	4096
+#define IPC_PATH_MAX	1024
 
 enum ipc_type {
 	/* keeper -> proxy */
@@ -44,6 +45,7 @@ enum ipc_type {
 	IPC_MOVE,	   /* struct ipc_move */
 	IPC_REPAIRED,	   /* struct ipc_repair, as asked */
 	IPC_SOCKETS,	   /* struct ipc_sockets, as asked; fds: one for each bit of made */
+	IPC_STATE, /* no body; fds: files of events and orders (lb/state_file.h); behind HELLO, where there are any */
 	/* proxy -> keeper */
 	IPC_CONF_PREPARED = 64, /* struct ipc_conf_result */
 	IPC_CONF_APPLIED,	/* struct ipc_conf */
@@ -60,7 +62,8 @@ struct ipc_hello {
 	uint32_t workers;  /* how many worker threads to start */
 	bool has_metrics;  /* a third descriptor follows: the metrics listener */
 	char admin_group[64];
-	uint32_t admin_gid; /* group whose members may change things; (uint32_t)-1 = root only */
+	char conf_path[IPC_PATH_MAX]; /* of the configuration file, absolute */
+	uint32_t admin_gid;	      /* group whose members may change things; (uint32_t)-1 = root only */
 };
 
 struct ipc_conf {

@@ -16,6 +16,7 @@
 #include "daemon/keeper/listeners.h"
 #include "daemon/keeper/reload.h"
 #include "daemon/keeper/session_desk.h"
+#include "daemon/keeper/state_files.h"
 #include "daemon/keeper/supervise.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/notify.h"
@@ -30,6 +31,7 @@ struct keeper {
 	uint32_t workers;
 
 	struct admin admin;
+	struct state_files state;
 	struct listeners listeners;
 	struct session_desk sessions;
 	struct election *election;
@@ -105,14 +107,15 @@ static void on_request_done(void *ctx, bool ok, const char *code, const char *te
 static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *code, const char *text)
 {
 	struct keeper *k = ctx;
+	const char *how = !ok ? "refused" : reload_changes(&k->reload) ? "applied" : "unchanged";
 
 	if (ok && supervise_ipc(k->supervise))
 		session_desk_equip(&k->sessions, supervise_ipc(k->supervise), k->election);
 	if (ok)
-		lb_notice("reload applied config=%08" PRIx32, k->conf.conf->hash);
+		lb_notice("reload %s config=%08" PRIx32, how, k->conf.conf->hash);
 	else
 		lb_error("reload refused code=%s: %s", code, text);
-	bulletin_record(&k->bulletin, "config", "", ok ? "applied" : "refused", ok ? "reload" : text);
+	bulletin_record(&k->bulletin, "config", "", how, ok ? "reload" : text);
 	notify_ready(ok ? "configuration reloaded" : "reload refused, running on; see the log");
 	if (request != REQUEST_NONE)
 		reply(k, request, ok, code, text);
@@ -148,6 +151,17 @@ static void on_request(struct keeper *k, const struct ipc_request *request)
 
 /* ---- the proxy ---- */
 
+/* From the root, because lbctl stands somewhere else; links stay, because they may point elsewhere tomorrow. */
+static void name_file(const char *path, char out[static IPC_PATH_MAX])
+{
+	char here[IPC_PATH_MAX] = "";
+
+	if (path[0] != '/' && getcwd(here, sizeof(here)))
+		strncat(here, "/", sizeof(here) - strlen(here) - 1);
+	if (snprintf(out, IPC_PATH_MAX, "%s%s", here, path) >= IPC_PATH_MAX)
+		out[0] = '\0';
+}
+
 static void on_proxy_started(void *ctx, struct ipc *ipc)
 {
 	struct keeper *k = ctx;
@@ -159,8 +173,11 @@ static void on_proxy_started(void *ctx, struct ipc *ipc)
 	};
 	int fds[3] = {supervise_page_fd(k->supervise), k->admin.socket_fd, k->admin.metrics_fd};
 
+	name_file(k->conf_path, hello.conf_path);
 	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
 	ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
+	if (k->state.fds[0] >= 0)
+		ipc_send(ipc, IPC_STATE, NULL, 0, k->state.fds, 2);
 	session_desk_equip(&k->sessions, ipc, k->election);
 	bulletin_repeat(&k->bulletin);
 	if (!conf_push_begin(&k->push, ipc, k->conf.memfd, &k->listeners))
@@ -393,8 +410,10 @@ static void init_watchers(struct keeper *k)
 /* The parts that can fail, in the order in which they are released by keeper_free. */
 static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err *err)
 {
-	if (!admin_open(&k->admin, k->conf.conf, runtime_dir, err) ||
-	    !listeners_prepare(&k->listeners, k->conf.conf, err))
+	if (!admin_open(&k->admin, k->conf.conf, runtime_dir, err))
+		return false;
+	state_files_open(&k->state, runtime_dir);
+	if (!listeners_prepare(&k->listeners, k->conf.conf, err))
 		return false;
 	listeners_commit(&k->listeners);
 	session_desk_open(&k->sessions, k->conf.conf, k->own_node);
@@ -441,7 +460,7 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 	k->conf = *params->conf;
 	k->own_node = params->own_node;
 	k->workers = worker_count(k->conf.conf);
-	k->admin.socket_fd = k->admin.metrics_fd = -1;
+	k->admin.socket_fd = k->admin.metrics_fd = k->state.fds[0] = k->state.fds[1] = -1;
 	listeners_init(&k->listeners, k->workers);
 	k->sessions.listener = -1;
 	conf_push_init(&k->push, k->loop, on_push, k);
@@ -484,6 +503,7 @@ void keeper_free(struct keeper *k)
 	supervise_free(k->supervise);
 	session_desk_close(&k->sessions);
 	listeners_close(&k->listeners);
+	state_files_close(&k->state);
 	admin_close(&k->admin);
 	conf_file_release(&k->conf);
 	free(k);

@@ -10,6 +10,11 @@ void reload_init(struct reload *r, const struct reload_parts *parts, reload_done
 	*r = (struct reload){.parts = *parts, .next = {.memfd = -1}, .done = done, .ctx = ctx};
 }
 
+bool reload_changes(const struct reload *r)
+{
+	return r->changes.len > 0;
+}
+
 bool reload_active(const struct reload *r)
 {
 	return r->active;

@@ -41,6 +41,8 @@ struct reload {
 void reload_init(struct reload *r, const struct reload_parts *parts, reload_done *done, void *ctx);
 /* Start one; done may be called before it returns. request comes back in done. */
 void reload_start(struct reload *r, uint32_t request);
+/* Does the file say something else than the running configuration? Valid until done returns. */
+bool reload_changes(const struct reload *r);
 bool reload_active(const struct reload *r);
 /* From the keeper: what conf_push reported while a reload is active. */
 void reload_on_push(struct reload *r, enum conf_push_result result, const char *text);

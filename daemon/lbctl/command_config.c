@@ -10,7 +10,7 @@
 #include "daemon/lbctl/command.h"
 #include "daemon/lbctl/format.h"
 
-#define DEFAULT_FILE "/etc/lbd/lbd.yaml"
+#define DEFAULT_FILE "/etc/lbd/lbd.yaml" /* where the daemon does not say which one it reads */
 /* One byte more than a configuration may have, so that the daemon sees that it is too long. */
 #define FILE_MAX  (256 * 1024 + 1)
 #define KEY_BYTES 32
@@ -36,10 +36,29 @@ static bool read_file(const char *path, struct lb_text *out, struct lb_err *err)
 	return ok || lb_err_set(err, "cannot read %s", path);
 }
 
-/* The file travels as it is: the daemon runs unprivileged and may not be able to read it. */
-static int send_file(const struct command_call *call, const char *where)
+/* The file that was named, or the one that the daemon reads. */
+static int find_file(const struct command_call *call, struct lb_text *path)
 {
-	const char *path = call->arguments[0] ? call->arguments[0] : DEFAULT_FILE;
+	struct client_reply reply;
+	const char *file = call->arguments[0];
+	int code;
+
+	if (file) {
+		lb_text_add(path, file);
+		return COMMAND_OK;
+	}
+	code = command_get(call, "/v1/config", &reply);
+	if (code != COMMAND_OK)
+		return code;
+	file = format_string(reply.json, "file");
+	lb_text_add(path, *file ? file : DEFAULT_FILE);
+	client_reply_free(&reply);
+	return COMMAND_OK;
+}
+
+/* The file travels as it is: the daemon runs unprivileged and may not be able to read it. */
+static int send_file(const struct command_call *call, const char *where, const char *path)
+{
 	struct lb_text file = {0}, url = {0}, out = {0};
 	struct client_reply reply;
 	struct lb_err err;
@@ -58,8 +77,6 @@ static int send_file(const struct command_call *call, const char *where)
 							.body_len = file.len,
 							.content_type = "application/yaml"},
 			       &reply);
-	if (code == COMMAND_NO_DAEMON)
-		command_fail(code, "a file is judged without a daemon by: lbd --check --config FILE");
 	if (code == COMMAND_OK) {
 		lb_text_add(&out, call->json ? lb_text_str(&reply.body) : format_string(reply.json, "message"));
 		if (out.len > 0 && lb_text_str(&out)[out.len - 1] != '\n')
@@ -72,14 +89,27 @@ static int send_file(const struct command_call *call, const char *where)
 	return code;
 }
 
+static int judge_file(const struct command_call *call, const char *where)
+{
+	struct lb_text path = {0};
+	int code = find_file(call, &path);
+
+	if (code == COMMAND_OK)
+		code = send_file(call, where, lb_text_str(&path));
+	if (code == COMMAND_NO_DAEMON)
+		command_fail(code, "a file is judged without a daemon by: lbd --check --config FILE");
+	lb_text_free(&path);
+	return code;
+}
+
 int command_check(const struct command_call *call)
 {
-	return send_file(call, "/v1/check");
+	return judge_file(call, "/v1/check");
 }
 
 int command_diff(const struct command_call *call)
 {
-	return send_file(call, "/v1/diff");
+	return judge_file(call, "/v1/diff");
 }
 
 int command_config(const struct command_call *call)

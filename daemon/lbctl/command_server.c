@@ -99,7 +99,7 @@ static int wait_until_idle(const struct command_call *call, const struct command
 	return COMMAND_REFUSED;
 }
 
-/* One line of what was done, and the two limits an operator has to know of it. */
+/* One line of what was done, and the limit an operator has to know of it. */
 static int tell_admin(const struct command_call *call, const struct command_target *target, const char *admin)
 {
 	size_t left = 0;
@@ -110,7 +110,7 @@ static int tell_admin(const struct command_call *call, const struct command_targ
 	printf("%s/%s is now in %s, %zu session%s left\n", target->service, target->server, admin, left,
 	       left == 1 ? "" : "s");
 	if (strcmp(admin, "ready") != 0)
-		puts("on this node only, and until lbd-proxy is started again; repeat it on the other nodes");
+		puts("on this node only; repeat it on the other nodes");
 	return fflush(stdout) == 0 ? COMMAND_OK : COMMAND_REFUSED;
 }
 
@@ -171,8 +171,7 @@ int command_weight(const struct command_call *call)
 		return command_fail(COMMAND_USAGE, "a weight is a whole number from 1 to 256");
 	code = post_server(call, &target, json_pack("{s:i}", "weight", (int)(weight > 100000 ? 100000 : weight)));
 	if (code == COMMAND_OK && !call->json)
-		printf("%s/%s has weight %ld now, on this node only and until lbd-proxy is started again\n",
-		       target.service, target.server, weight);
+		printf("%s/%s has weight %ld now, on this node only\n", target.service, target.server, weight);
 	return code;
 }
 

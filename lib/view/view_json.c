@@ -115,6 +115,7 @@ static json_t *server(const struct lb_snapshot_server *s)
 			      (int)s->weight, "effective_weight", (int)s->effective_weight, "backup", s->backup);
 
 	json_object_set_new(o, "max_connections", s->max_connections ? count(s->max_connections) : json_null());
+	json_object_set_new(o, "ordered", json_boolean(s->ordered));
 	json_object_set_new(o, "sessions", count(s->sessions));
 	json_object_set_new(o, "sessions_total", count(s->sessions_total));
 	json_object_set_new(o, "bytes_in", count(s->bytes_in));
@@ -194,6 +195,10 @@ char *view_status_json(const struct lb_snapshot *s)
 
 	if (!o)
 		return NULL;
+	json_object_set_new(
+	    o, "reload_refused",
+	    s->reload_refused ? json_pack("{s:o, s:o}", "at", instant(s->reload_at), "reason", words(s->reload_refused))
+			      : json_null());
 	add_keeper(o, &s->keeper);
 	json_object_set_new(o, "services", services(s));
 	return finish(o);

@@ -19,6 +19,7 @@ struct api_params {
 	int listen_fd;	/* admin socket */
 	int metrics_fd; /* -1: none */
 	uint32_t admin_gid;
+	const char *conf_path; /* the file that the daemon reads */
 	const struct roster *roster;
 	struct recorder *recorder;
 	struct crew *crew;

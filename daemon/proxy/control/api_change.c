@@ -7,6 +7,7 @@
 #include "daemon/proxy/control/api_route.h"
 
 #define WEIGHT_MAX 256
+#define LIMIT_MAX  1000000
 
 /* The body as an object; an empty one counts as {}. NULL: refused. */
 static json_t *body_object(struct api_call *call)
@@ -50,6 +51,8 @@ struct order {
 	bool has_admin;
 	enum lb_admin_state admin;
 	uint16_t weight; /* 0: as it is */
+	bool has_limit;
+	uint32_t limit; /* 0: none */
 };
 
 static bool parse_admin(const char *text, enum lb_admin_state *out)
@@ -65,21 +68,27 @@ static bool parse_admin(const char *text, enum lb_admin_state *out)
 /* Nothing is touched before all of the body has been judged. */
 static bool parse_order(struct api_call *call, json_t *body, struct order *out)
 {
-	static const char *const keys[] = {"admin", "weight", NULL};
+	static const char *const keys[] = {"admin", "weight", "max_connections", NULL};
 	const json_t *admin = json_object_get(body, "admin"), *weight = json_object_get(body, "weight");
-	json_int_t number = json_integer_value(weight);
+	const json_t *limit = json_object_get(body, "max_connections");
+	json_int_t number = json_integer_value(weight), most = json_integer_value(limit);
 
-	*out = (struct order){.has_admin = admin != NULL};
+	*out = (struct order){.has_admin = admin != NULL, .has_limit = limit != NULL};
 	if (!keys_known(call, body, keys))
 		return false;
-	if (!admin && !weight)
-		api_route_refuse(call->http, 400, "bad-request", "the body needs \"admin\" or \"weight\"");
+	if (!admin && !weight && !limit)
+		api_route_refuse(call->http, 400, "bad-request",
+				 "the body needs \"admin\", \"weight\" or \"max_connections\"");
 	else if (admin && !parse_admin(json_string_value(admin), &out->admin))
 		api_route_refuse(call->http, 400, "bad-request", "admin must be \"ready\", \"drain\" or \"maint\"");
 	else if (weight && (!json_is_integer(weight) || number < 1 || number > WEIGHT_MAX))
 		api_route_refuse(call->http, 400, "bad-request", "weight must be a whole number from 1 to %d",
 				 WEIGHT_MAX);
+	else if (limit && (!json_is_integer(limit) || most < 0 || most > LIMIT_MAX))
+		api_route_refuse(call->http, 400, "bad-request",
+				 "max_connections must be a whole number up to %d, 0 for none", LIMIT_MAX);
 	else {
+		out->limit = (uint32_t)most;
 		out->weight = weight ? (uint16_t)number : 0;
 		return true;
 	}
@@ -100,10 +109,13 @@ void api_change_server(struct api_call *call)
 			transition_admin(t, server, order.admin, call->who);
 		if (order.weight)
 			transition_weight(t, server, order.weight, call->who);
+		if (order.has_limit)
+			transition_limit(t, server, order.limit, call->who);
 		api_route_json(call->http, 200,
-			       json_pack("{s:b, s:s, s:s, s:s, s:i}", "ok", true, "service",
+			       json_pack("{s:b, s:s, s:s, s:s, s:i, s:I}", "ok", true, "service",
 					 server->service->conf->name, "server", server->conf->name, "admin",
-					 lb_admin_name(server->admin), "weight", (int)server->weight));
+					 lb_admin_name(server->admin), "weight", (int)server->weight, "max_connections",
+					 (json_int_t)server->limit));
 	}
 	json_decref(body);
 }

@@ -3,6 +3,7 @@
  * `file` names it in messages. A bad one is answered 422 with the error object and the list of errors.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <lb/conf_diff.h>
 
@@ -81,16 +82,67 @@ static json_t *entry_json(const struct lb_diff_entry *e)
 			 e->needs_restart);
 }
 
-static json_t *diff_json(const struct lb_diff *diff)
+static const struct lb_conf_server *server_in(const struct lb_conf *conf, const struct lb_order *order)
+{
+	for (size_t s = 0; s < conf->service_count; s++)
+		for (size_t i = 0; i < conf->services[s].server_count; i++)
+			if (strcmp(conf->services[s].name, order->service) == 0 &&
+			    strcmp(conf->services[s].servers[i].name, order->server) == 0)
+				return &conf->services[s].servers[i];
+	return NULL;
+}
+
+/* What becomes of an order at a reload: it stays unless the file drops the server or says something new itself. */
+static json_t *order_json(const struct lb_order *o, const struct lb_conf *next, struct lb_text *text)
+{
+	const struct lb_conf_server *server = server_in(next, o);
+	bool weight_stays = server && server->weight == o->weight_over;
+	bool limit_stays = server && server->max_connections == o->limit_over;
+	json_t *order = json_pack("{s:s, s:s, s:s, s:b}", "service", o->service, "server", o->server, "admin",
+				  lb_admin_name(o->admin), "stays", server != NULL);
+
+	lb_text_addf(text, "! server %s/%s set by lbctl:", o->service, o->server);
+	if (o->admin != LB_ADMIN_READY)
+		lb_text_addf(text, " %s%s", lb_admin_name(o->admin), server ? " stays" : " ends");
+	if (o->has_weight) {
+		json_object_set_new(order, "weight", json_integer(o->weight));
+		json_object_set_new(order, "weight_stays", json_boolean(weight_stays));
+		lb_text_addf(text, " weight %u %s", (unsigned)o->weight, weight_stays ? "stays" : "ends");
+	}
+	if (o->has_limit) {
+		json_object_set_new(order, "max_connections", json_integer(o->limit));
+		json_object_set_new(order, "max_connections_stays", json_boolean(limit_stays));
+		lb_text_addf(text, " limit %u %s", (unsigned)o->limit, limit_stays ? "stays" : "ends");
+	}
+	lb_text_add(text, "\n");
+	return order;
+}
+
+static json_t *orders_json(const struct roster *r, const struct lb_conf *next, struct lb_text *text)
+{
+	json_t *list = json_array();
+	struct lb_order order;
+
+	for (size_t s = 0; s < r->service_count; s++)
+		for (size_t i = 0; i < r->services[s]->server_count; i++)
+			if (order_book_order(r->services[s]->servers[i], &order))
+				json_array_append_new(list, order_json(&order, next, text));
+	return list;
+}
+
+static json_t *diff_json(const struct lb_diff *diff, const struct roster *roster, const struct lb_conf *next)
 {
 	struct lb_text text = {0};
-	json_t *changes = json_array(), *answer;
+	json_t *changes = json_array(), *orders, *answer;
 
 	for (size_t i = 0; i < diff->count; i++)
 		json_array_append_new(changes, entry_json(&diff->entries[i]));
 	lb_conf_diff_text(diff, &text);
-	answer = json_pack("{s:b, s:o, s:s}", "ok", true, "changes", changes, "message",
-			   text.len ? lb_text_str(&text) : "nothing would change\n");
+	if (text.len == 0)
+		lb_text_add(&text, "nothing would change\n");
+	orders = orders_json(roster, next, &text);
+	answer = json_pack("{s:b, s:o, s:o, s:s}", "ok", true, "changes", changes, "orders", orders, "message",
+			   lb_text_str(&text));
 	lb_text_free(&text);
 	return answer;
 }
@@ -103,7 +155,7 @@ void api_judge_diff(struct api_call *call)
 	if (!conf)
 		return;
 	if (lb_conf_diff(call->api->params.picture->set->conf, conf, &diff))
-		api_route_json(call->http, 200, diff_json(&diff));
+		api_route_json(call->http, 200, diff_json(&diff, call->api->params.roster, conf));
 	else
 		api_route_json(call->http, 500, NULL);
 	lb_conf_diff_free(&diff);

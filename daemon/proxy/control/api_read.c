@@ -40,7 +40,10 @@ void api_read_config(struct api_call *call)
 	lb_conf_dump(conf, &yaml);
 	snprintf(hash, sizeof(hash), "%08" PRIx32, conf->hash);
 	api_route_json(call->http, 200,
-		       yaml.failed ? NULL : json_pack("{s:s, s:s}", "hash", hash, "yaml", lb_text_str(&yaml)));
+		       yaml.failed
+			   ? NULL
+			   : json_pack("{s:s, s:s, s:i, s:s}", "hash", hash, "file", call->api->params.conf_path,
+				       "peer_port", (int)conf->peer_port, "yaml", lb_text_str(&yaml)));
 	lb_text_free(&yaml);
 }
 

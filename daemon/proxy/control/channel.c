@@ -124,6 +124,8 @@ static size_t fds_of(enum ipc_type type, const void *body)
 	switch (type) {
 	case IPC_HELLO:
 		return ((const struct ipc_hello *)body)->has_metrics ? 3 : 2;
+	case IPC_STATE:
+		return 2;
 	case IPC_CONF_BEGIN:
 	case IPC_LISTENER:
 		return 1;
@@ -150,6 +152,9 @@ static void on_message(void *ctx, enum ipc_type type, const void *body, size_t s
 	switch (type) {
 	case IPC_HELLO:
 		on_hello(c, body, fds);
+		break;
+	case IPC_STATE:
+		c->hooks.state(c->hooks.ctx, fds[0], fds[1]);
 		break;
 	case IPC_CONF_BEGIN:
 		on_begin(c, body, fds[0]);

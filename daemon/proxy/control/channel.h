@@ -17,6 +17,8 @@ struct channel;
 struct channel_hooks {
 	/* First message; metrics_fd is -1 without a metrics listener. */
 	void (*hello)(void *ctx, const struct ipc_hello *hello, int page_fd, int admin_fd, int metrics_fd);
+	/* Files that outlive the proxy (lb/state_file.h); not called where there are none. */
+	void (*state)(void *ctx, int events_fd, int orders_fd);
 	/* Apply now; set is borrowed, what is left in listeners afterwards is closed. Cannot fail. */
 	void (*commit)(void *ctx, struct conf_set *set, struct listen_set *listeners);
 	void (*keeper_status)(void *ctx, const struct lb_snapshot_keeper *keeper);

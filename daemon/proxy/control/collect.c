@@ -6,6 +6,7 @@
 
 #include "daemon/ipc/ipc.h"
 #include "daemon/proxy/control/must.h"
+#include "daemon/proxy/control/order_book.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/logsink.h"
 #include "daemon/sys/process_use.h"
@@ -52,6 +53,9 @@ static void fill_server(const struct server *server, enum service_use use, lb_ti
 	    .client_certificate_ends = server->report.client_certificate_ends,
 	    .max_connections = server_max_connections(server),
 	};
+	struct lb_order order;
+
+	out->ordered = order_book_order(server, &order);
 	memcpy(out->name, server->conf->name, sizeof(out->name));
 	memcpy(out->check_result, server->report.result, sizeof(out->check_result));
 	add_server_slots(server->block, out);
@@ -115,7 +119,7 @@ static void fill_threads(const struct collect_source *source, struct lb_snapshot
 void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 {
 	const struct lb_conf *conf = source->set->conf;
-	struct recorder_reloads reloads = recorder_reloads(source->recorder);
+	const struct recorder_reloads *told = recorder_reloads(source->recorder);
 	lb_time now = clock_now();
 
 	*out = (struct lb_snapshot){
@@ -127,8 +131,10 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	    .keeper = source->keeper,
 	    .keeper_age = now - source->keeper_at,
 	    .log_dropped = logsink_dropped(),
-	    .reloads_ok = reloads.applied,
-	    .reloads_refused = reloads.refused,
+	    .reloads_ok = told->applied,
+	    .reloads_refused = told->refused,
+	    .reload_refused = told->refusal[0] ? told->refusal : NULL,
+	    .reload_at = told->refused_at,
 	};
 	out->service_count = source->roster->service_count;
 	out->services = must(calloc(out->service_count + 1, sizeof(*out->services)));

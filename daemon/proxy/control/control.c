@@ -117,6 +117,8 @@ static void on_server_added(void *ctx, struct server *server)
 {
 	struct control *c = ctx;
 
+	/* Before its first check: none is due in maint. */
+	order_book_apply(c->orders, server);
 	checker_add(c->checker, server);
 }
 
@@ -182,6 +184,7 @@ struct control *control_new(const struct control_params *params)
 	c->mailbox = must(mailbox_new(c->loop, on_worker_message, c));
 	c->crew = crew_new(&params->workers);
 	c->recorder = recorder_new();
+	c->orders = order_book_new(&c->roster);
 	c->checker = checker_new(&(struct checker_params){.loop = c->loop,
 							  .on_transition = on_transition,
 							  .on_orders = on_agent_orders,
@@ -193,6 +196,7 @@ struct control *control_new(const struct control_params *params)
 					    .publisher = c->publisher,
 					    .recorder = c->recorder,
 					    .crew = c->crew,
+					    .orders = c->orders,
 					    .changed = on_readiness_changed,
 					    .ctx = c};
 	c->picture = (struct collect_source){.roster = &c->roster,
@@ -230,6 +234,7 @@ void control_free(struct control *c)
 	checker_free(c->checker);
 	publisher_free(c->publisher);
 	crew_free(c->crew);
+	order_book_free(c->orders);
 	recorder_free(c->recorder);
 	listen_set_forget(&c->listeners);
 	conf_set_release(c->set);

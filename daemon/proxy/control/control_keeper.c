@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ static void on_hello(void *ctx, const struct ipc_hello *hello, int page_fd, int 
 	c->admin_fd = admin_fd;
 	c->metrics_fd = metrics_fd;
 	c->admin_gid = hello->admin_gid;
+	snprintf(c->conf_path, sizeof(c->conf_path), "%.*s", (int)sizeof(hello->conf_path) - 1, hello->conf_path);
 	c->page = mmap(NULL, sizeof(*c->page), PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
 	close(page_fd);
 	if (c->page == MAP_FAILED)
@@ -35,6 +37,14 @@ static void on_hello(void *ctx, const struct ipc_hello *hello, int page_fd, int 
 	ev_timer_start(c->loop, &c->tick);
 }
 
+static void on_state(void *ctx, int events_fd, int orders_fd)
+{
+	struct control *c = ctx;
+
+	recorder_keep(c->recorder, events_fd);
+	order_book_keep(c->orders, orders_fd);
+}
+
 static void start_api(struct control *c)
 {
 	struct lb_err err;
@@ -43,6 +53,7 @@ static void start_api(struct control *c)
 					      .listen_fd = c->admin_fd,
 					      .metrics_fd = c->metrics_fd,
 					      .admin_gid = c->admin_gid,
+					      .conf_path = c->conf_path,
 					      .roster = &c->roster,
 					      .recorder = c->recorder,
 					      .crew = c->crew,
@@ -64,6 +75,7 @@ static void on_commit(void *ctx, struct conf_set *set, struct listen_set *listen
 	c->set = conf_set_hold(set);
 	checker_set_conf(c->checker, set);
 	roster_apply(&c->roster, set->conf, &hooks);
+	order_book_settle(c->orders);
 	listen_set_replace(&c->listeners, listeners);
 	publisher_set_conf(c->publisher, set);
 	c->picture.set = set;
@@ -181,6 +193,7 @@ static void on_closed(void *ctx, const char *why)
 struct channel_hooks control_keeper_hooks(struct control *c)
 {
 	return (struct channel_hooks){.hello = on_hello,
+				      .state = on_state,
 				      .commit = on_commit,
 				      .keeper_status = on_keeper_status,
 				      .event = on_keeper_event,

@@ -11,6 +11,7 @@
 #include "daemon/proxy/control/control.h"
 #include "daemon/proxy/control/listen_set.h"
 #include "daemon/proxy/control/move.h"
+#include "daemon/proxy/control/order_book.h"
 #include "daemon/proxy/control/publish.h"
 #include "daemon/proxy/control/transition.h"
 
@@ -24,6 +25,7 @@ struct control {
 	struct publisher *publisher;
 	struct checker *checker;
 	struct recorder *recorder;
+	struct order_book *orders;
 	struct transition transition;
 	struct collect_source picture;
 	struct move *move;
@@ -31,6 +33,7 @@ struct control {
 	struct ipc_page *page;
 	int admin_fd, metrics_fd; /* -1 once the API has them */
 	uint32_t admin_gid;
+	char conf_path[IPC_PATH_MAX];
 	struct conf_set *set; /* in force */
 	ev_timer tick, health, health_soon;
 	lb_time ticked_at;

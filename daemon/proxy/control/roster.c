@@ -51,6 +51,7 @@ static struct server *new_server(const struct roster *r, struct service *service
 	server->conf = conf;
 	server->block = must(server_block_new(service->conf->name, conf->name, &conf->address, r->workers));
 	server->weight = conf->weight;
+	server->limit = conf->max_connections;
 	server->agent = agent_orders_none();
 	return server;
 }
@@ -82,6 +83,8 @@ static void keep_server(struct server *server, struct service *service, const st
 
 	if (server->conf->weight != conf->weight)
 		server->weight = conf->weight;
+	if (server->conf->max_connections != conf->max_connections)
+		server->limit = conf->max_connections;
 	server->conf = conf;
 	server->service = service;
 	hooks->kept(hooks->ctx, server, check_changed);
@@ -225,7 +228,10 @@ uint16_t server_weight(const struct server *server, lb_time now)
 
 uint32_t server_max_connections(const struct server *server)
 {
-	return server->agent.maxconn ? server->agent.maxconn : server->conf->max_connections;
+	/* What an administrator ordered comes before an agent's word. */
+	if (server->agent.maxconn && server->limit == server->conf->max_connections)
+		return server->agent.maxconn;
+	return server->limit;
 }
 
 const char *server_subject(const struct server *server, char buf[static SERVER_SUBJECT])

@@ -35,6 +35,7 @@ struct server {
 	lb_wall since; /* of health.state */
 	enum lb_admin_state admin;
 	uint16_t weight;	   /* the configured one or what an administrator made of it */
+	uint32_t limit;		   /* max_connections likewise, 0 = none */
 	struct agent_orders agent; /* what its agent has ordered */
 	bool returning;		   /* leaves maint: its weight ramps up once it is up */
 	lb_time ramp_from;	   /* came back then, its weight ramps up; 0 = full */
@@ -74,7 +75,7 @@ struct roster_hooks {
 
 /*
  * Make the roster what conf says. A server of the same name and address keeps everything, one of the same name only
- * its admin state; a weight that an administrator changed stays until the file changes it.
+ * its admin state; a weight or limit that an administrator changed stays until the file changes it.
  */
 void roster_apply(struct roster *r, const struct lb_conf *conf, const struct roster_hooks *hooks);
 /* Remove everything (through the hooks). */

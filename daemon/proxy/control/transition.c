@@ -65,6 +65,7 @@ void transition_admin(struct transition *t, struct server *server, enum lb_admin
 	snprintf(event.to, sizeof(event.to), "%s", lb_admin_name(admin));
 	snprintf(event.reason, sizeof(event.reason), "%s", who);
 	recorder_note(t->recorder, LB_LOG_NOTICE, &event);
+	order_book_write(t->orders);
 	if (admin == LB_ADMIN_MAINT) {
 		checker_pause(t->checker, server);
 		reset_sessions(t, server);
@@ -85,6 +86,22 @@ void transition_weight(struct transition *t, struct server *server, uint16_t wei
 	snprintf(event.reason, sizeof(event.reason), "%s", who);
 	server->weight = weight;
 	recorder_note(t->recorder, LB_LOG_NOTICE, &event);
+	order_book_write(t->orders);
+	follow_up(t);
+}
+
+void transition_limit(struct transition *t, struct server *server, uint32_t limit, const char *who)
+{
+	struct lb_event event = new_event("admin", server);
+
+	if (limit == server->limit)
+		return;
+	snprintf(event.from, sizeof(event.from), "limit %u", (unsigned)server->limit);
+	snprintf(event.to, sizeof(event.to), "limit %u", (unsigned)limit);
+	snprintf(event.reason, sizeof(event.reason), "%s", who);
+	server->limit = limit;
+	recorder_note(t->recorder, LB_LOG_NOTICE, &event);
+	order_book_write(t->orders);
 	follow_up(t);
 }
 

@@ -89,6 +89,7 @@ struct lb_snapshot_server {
 	enum health_state state;
 	enum lb_admin_state admin;
 	uint16_t weight, effective_weight;
+	bool ordered; /* admin state, weight or limit are an administrator's, not the file's */
 	bool backup;
 	uint64_t sessions, sessions_total, bytes_in, bytes_out, connect_errors, hedged;
 	lb_duration connect_time; /* smoothed */
@@ -136,6 +137,8 @@ struct lb_snapshot {
 	lb_duration check_delay_max; /* longest that a check began after it was due */
 	uint64_t log_dropped;
 	uint64_t reloads_ok, reloads_refused;
+	const char *reload_refused; /* why the last reload was; NULL: it was not, or there was none */
+	lb_wall reload_at;	    /* of that */
 };
 
 /* One entry of the recorder: who changed from what to what, when, why, and how long it took. */
