@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -126,6 +128,15 @@ free_conf:
 	out->conf = NULL;
 	free(bytes);
 	return false;
+}
+
+void conf_file_name(const char *path, char *out, size_t cap)
+{
+	char here[PATH_MAX] = "";
+	bool below = path[0] != '/' && getcwd(here, sizeof(here));
+
+	if ((size_t)snprintf(out, cap, "%s%s%s", here, below ? "/" : "", path) >= cap)
+		out[0] = '\0';
 }
 
 void conf_file_release(struct conf_file *file)

@@ -21,6 +21,10 @@ struct conf_file {
  * *out empty and adds "FILE:LINE:COL: message\n" lines to problems.
  */
 bool conf_file_load(const char *path, struct conf_file *out, struct lb_text *problems);
+/* The path from the root on, for those who stand elsewhere; links stay, they may point elsewhere tomorrow. "" = no
+ * room. */
+void conf_file_name(const char *path, char *out, size_t cap);
+
 void conf_file_release(struct conf_file *file);
 
 /* Which node of the configuration this host is; -1 with a sentence when none of the addresses is here. */

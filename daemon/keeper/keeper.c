@@ -151,17 +151,6 @@ static void on_request(struct keeper *k, const struct ipc_request *request)
 
 /* ---- the proxy ---- */
 
-/* From the root, because lbctl stands somewhere else; links stay, because they may point elsewhere tomorrow. */
-static void name_file(const char *path, char out[static IPC_PATH_MAX])
-{
-	char here[IPC_PATH_MAX] = "";
-
-	if (path[0] != '/' && getcwd(here, sizeof(here)))
-		strncat(here, "/", sizeof(here) - strlen(here) - 1);
-	if (snprintf(out, IPC_PATH_MAX, "%s%s", here, path) >= IPC_PATH_MAX)
-		out[0] = '\0';
-}
-
 static void on_proxy_started(void *ctx, struct ipc *ipc)
 {
 	struct keeper *k = ctx;
@@ -173,7 +162,7 @@ static void on_proxy_started(void *ctx, struct ipc *ipc)
 	};
 	int fds[3] = {supervise_page_fd(k->supervise), k->admin.socket_fd, k->admin.metrics_fd};
 
-	name_file(k->conf_path, hello.conf_path);
+	conf_file_name(k->conf_path, hello.conf_path, sizeof(hello.conf_path));
 	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
 	ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
 	if (k->state.fds[0] >= 0)
