@@ -195,7 +195,7 @@ static void guard_against_stall(struct election *e)
 void election_event(struct election *e, enum vrrp_event_kind kind)
 {
 	guard_against_stall(e);
-	election_step(e, &(struct vrrp_event){.kind = kind});
+	election_step(e, &(struct vrrp_event){.kind = kind, .others = e->conf->node_count > 2});
 }
 
 static void note_stall(struct election *e, lb_time due)

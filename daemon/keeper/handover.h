@@ -7,14 +7,14 @@
  *      |           ASK_TAKE            |  will you?
  *      |<------------------------------|
  *      |            READY              |  (or REFUSE)
- *      |------------------------------>|  new connections held back, sessions ended, a last advert, address and lease
- * gone |           RELEASED            |
+ *      |------------------------------>|  new connections held back, sessions ended; last advert, address, lease
+ *      |           RELEASED            |
  *      |<------------------------------|
  *   advert, address, lease, announcements; its next heartbeat says active
  *
- * The last advert has the ordinary priority: all others wait an Active_Down_Interval after it, so that the node that
- * agreed takes first, however long its way. Priority 0 would let them follow after Skew_Time, 0.2 ms at an interval of
- * 10 ms.
+ * Between two nodes the last advert has priority 0. Among more it is an ordinary one: all others wait an
+ * Active_Down_Interval after it, so that the node that agreed takes first, however long its way. Priority 0 would let
+ * them follow after Skew_Time, 0.2 ms at an interval of 10 ms.
  *
  * Whatever fails before the release leaves the owner as it was; after it, the ordinary election decides.
  */

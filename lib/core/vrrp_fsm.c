@@ -47,6 +47,12 @@ static bool parting(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 	       event->received_at - fsm->since < fsm->params.interval;
 }
 
+static bool among_others(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	(void)fsm;
+	return event->others;
+}
+
 static bool acceptable(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	return !fsm->params.preempt || event->priority >= fsm->params.priority;
@@ -377,7 +383,8 @@ static const struct transition table[] = {
 	/* Planned: the peer takes at once. Priority 0 would start the Skew_Time of all others, which may be shorter than
 	 * the way to that peer and back; one last advert bids them wait for a whole Active_Down_Interval, as this node
 	 * does, should the peer not take. */
-	ROW(ACTIVE, YIELD,         NULL,               give_way, listen_again, BACKUP, HANDOVER),
+	ROW(ACTIVE, YIELD,         among_others,       give_way, listen_again, BACKUP, HANDOVER),
+	ROW(ACTIVE, YIELD,         NULL,               resign, listen_again, BACKUP, HANDOVER),
 	/* The lease is over and a peer may have taken: whatever is sent now could only harm it. */
 	ROW(ACTIVE, STALL,         NULL,               leave_silently, listen_again, BACKUP, STALL),
 	ROW(ACTIVE, STARTUP,       NULL,               nothing, NULL, ACTIVE, NONE),

@@ -182,7 +182,9 @@ static void handle_peer(struct sim *sim, struct sim_node *node, size_t from, con
 			break;
 		node->offered.id = 0;
 		sim_disturb(sim, false);
-		feed_kind(sim, node, VRRP_EVENT_YIELD, VRRP_REASON_NONE);
+		feed(sim, node,
+		     &(struct vrrp_event){
+			 .kind = VRRP_EVENT_YIELD, .now = sim->now, .others = sim->params.node_count > 2});
 		send_peer(sim, node, from, PEER_RELEASED, msg->handover);
 		break;
 	case PEER_REFUSE:

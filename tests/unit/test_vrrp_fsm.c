@@ -253,7 +253,14 @@ END_TEST
 START_TEST(yielding_node_waits_a_whole_interval)
 {
 	become_active();
-	ck_assert_str_eq(happen(VRRP_EVENT_YIELD), "sessions release advert changed");
+	ck_assert_str_eq(happen(VRRP_EVENT_YIELD), "sessions resign release changed");
+	is(VRRP_BACKUP, VRRP_REASON_HANDOVER);
+
+	/* A third node must not follow a resignation before the successor can. */
+	begin(&usual);
+	become_active();
+	ck_assert_str_eq(feed((struct vrrp_event){.kind = VRRP_EVENT_YIELD, .others = true}),
+			 "sessions release advert changed");
 	is(VRRP_BACKUP, VRRP_REASON_HANDOVER);
 	lb_time released = now;
 	ck_assert_int_eq(vrrp_fsm_deadline(&fsm), released + down());

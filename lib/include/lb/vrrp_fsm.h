@@ -62,6 +62,7 @@ struct vrrp_event {
 	enum vrrp_event_kind kind;
 	lb_time now;
 	enum vrrp_reason reason; /* FAULT */
+	bool others;		 /* YIELD: nodes besides the successor may listen */
 	/* ADVERT, of which TAKE has the source only; received_at is the kernel's receive time on the same clock as now,
 	 * <= now. */
 	uint8_t priority;
@@ -84,7 +85,7 @@ enum vrrp_action {
 /*
  * Taking is SEND_ADVERT, TAKE_VIP, ANNOUNCE. Leaving is END_SESSIONS, SEND_RESIGN, RELEASE_VIP; when a better advert
  * was heard, END_SESSIONS, RELEASE_VIP, SEND_ADVERT (the last, losing one, so that the winner announces again); the
- * same when handing over, where the last advert keeps all others waiting; after a stall nothing is sent. STATE_CHANGED
+ * same when handing over among others, whom the last advert keeps waiting; after a stall nothing is sent. STATE_CHANGED
  * comes last, exactly when the state differs from before the step.
  */
 #define VRRP_ACTIONS_MAX 6
