@@ -32,7 +32,24 @@ struct announce {
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents);
 
-struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips, struct lb_err *err)
+/*
+ * Closing a packet socket takes the kernel a while, in which a process that was killed is not yet dead: kept, it costs
+ * the next process nothing.
+ */
+static int open_socket(struct resume *resume, struct lb_err *err)
+{
+	int fd = resume_take(resume, RESUME_ANNOUNCE);
+
+	if (fd < 0) {
+		fd = packet_sock_open(err);
+		if (fd >= 0)
+			resume_put(resume, RESUME_ANNOUNCE, fd);
+	}
+	return fd;
+}
+
+struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips, struct resume *resume,
+			      struct lb_err *err)
 {
 	struct announce *a = calloc(1, sizeof(*a));
 
@@ -46,7 +63,7 @@ struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips
 	a->log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	ev_init(&a->timer, on_timer);
 	a->timer.data = a;
-	a->fd = packet_sock_open(err);
+	a->fd = open_socket(resume, err);
 	if (a->fd < 0) {
 		announce_free(a);
 		return NULL;

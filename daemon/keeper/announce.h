@@ -10,12 +10,14 @@
 
 #include <lb/err.h>
 
+#include "daemon/keeper/resume.h"
 #include "daemon/keeper/vip.h"
 
 struct announce;
 
-/* Open the packet socket. vips is borrowed. NULL with a sentence. */
-struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips, struct lb_err *err);
+/* Open the packet socket, or take over that of a former process. vips is borrowed. NULL with a sentence. */
+struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips, struct resume *resume,
+			      struct lb_err *err);
 void announce_free(struct announce *a);
 
 /* The VIPs are here: announce now, at 20, 100, 500 ms, 2 and 5 s, then every 30 s until stopped. */

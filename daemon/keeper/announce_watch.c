@@ -16,6 +16,7 @@
 struct station {
 	struct announce_watch *watch;
 	size_t vip;
+	struct lb_addr address;
 	unsigned ifindex; /* bound to; 0 none */
 	int fd;
 	ev_io io;
@@ -24,6 +25,7 @@ struct station {
 struct announce_watch {
 	struct ev_loop *loop;
 	const struct vip_table *vips;
+	struct resume *resume;
 	announce_watch_heard *heard;
 	void *ctx;
 	struct station stations[LB_VIPS_MAX];
@@ -61,15 +63,27 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 	}
 }
 
+/* The filter of a socket knows its VIP, so it serves the next process as well. */
+static const char *kept_name(const struct lb_addr *vip, char name[RESUME_NAME_MAX])
+{
+	return resume_name("watch", &(struct lb_endpoint){.addr = *vip}, name);
+}
+
 static bool open_station(struct announce_watch *w, size_t vip, struct lb_err *err)
 {
 	struct station *s = &w->stations[vip];
 	const struct lb_addr *address = vip_address(w->vips, vip);
+	char name[RESUME_NAME_MAX];
 
 	*s = (struct station){.watch = w, .vip = vip};
-	s->fd = packet_sock_watch(address->family, address, 1, err);
-	if (s->fd < 0)
-		return false;
+	s->fd = resume_take(w->resume, kept_name(address, name));
+	if (s->fd < 0) {
+		s->fd = packet_sock_watch(address->family, address, 1, err);
+		if (s->fd < 0)
+			return false;
+		resume_put(w->resume, name, s->fd);
+	}
+	s->address = *address;
 	ev_io_init(&s->io, on_readable, s->fd, EV_READ);
 	s->io.data = s;
 	ev_io_start(w->loop, &s->io);
@@ -77,8 +91,7 @@ static bool open_station(struct announce_watch *w, size_t vip, struct lb_err *er
 	return true;
 }
 
-struct announce_watch *announce_watch_new(struct ev_loop *loop, const struct vip_table *vips,
-					  announce_watch_heard *heard, void *ctx, struct lb_err *err)
+struct announce_watch *announce_watch_new(const struct announce_watch_params *params, struct lb_err *err)
 {
 	struct announce_watch *w = calloc(1, sizeof(*w));
 
@@ -86,11 +99,12 @@ struct announce_watch *announce_watch_new(struct ev_loop *loop, const struct vip
 		lb_err_set(err, "out of memory");
 		return NULL;
 	}
-	w->loop = loop;
-	w->vips = vips;
-	w->heard = heard;
-	w->ctx = ctx;
-	for (size_t i = 0; i < vip_count(vips); i++)
+	w->loop = params->loop;
+	w->vips = params->vips;
+	w->resume = params->resume;
+	w->heard = params->heard;
+	w->ctx = params->ctx;
+	for (size_t i = 0; i < vip_count(w->vips); i++)
 		if (!open_station(w, i, err)) {
 			announce_watch_free(w);
 			return NULL;
@@ -140,8 +154,11 @@ static void close_stations(struct announce_watch *w)
 
 void announce_watch_renew(struct announce_watch *w)
 {
+	char name[RESUME_NAME_MAX];
 	struct lb_err err;
 
+	for (size_t i = 0; i < w->count; i++)
+		resume_drop(w->resume, kept_name(&w->stations[i].address, name));
 	close_stations(w);
 	for (size_t i = 0; i < vip_count(w->vips); i++)
 		if (!open_station(w, i, &err)) {

@@ -8,6 +8,7 @@
 
 #include <lb/err.h>
 
+#include "daemon/keeper/resume.h"
 #include "daemon/keeper/vip.h"
 
 struct announce_watch;
@@ -15,9 +16,16 @@ struct announce_watch;
 /* Another station with that hardware address claimed the VIP. */
 typedef void announce_watch_heard(void *ctx, size_t vip, const uint8_t mac[6]);
 
-/* Open the sockets. vips is borrowed. NULL with a sentence. */
-struct announce_watch *announce_watch_new(struct ev_loop *loop, const struct vip_table *vips,
-					  announce_watch_heard *heard, void *ctx, struct lb_err *err);
+struct announce_watch_params {
+	struct ev_loop *loop;
+	const struct vip_table *vips; /* borrowed */
+	struct resume *resume;	      /* borrowed */
+	announce_watch_heard *heard;
+	void *ctx;
+};
+
+/* Open the sockets, or take over those of a former process. NULL with a sentence. */
+struct announce_watch *announce_watch_new(const struct announce_watch_params *params, struct lb_err *err);
 /* The list of VIPs changed. */
 void announce_watch_renew(struct announce_watch *w);
 /* Listen on the interfaces as they are now; again when one changed. */

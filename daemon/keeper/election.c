@@ -70,8 +70,12 @@ static void send_advert(struct election *e)
 	if (!sent)
 		return;
 	e->advert_ok = now;
-	if (e->holding && !e->fenced && !lapsed)
+	e->advert_boot = e->advert_tried_boot;
+	if (lapsed)
+		return;
+	if (e->holding && !e->fenced)
 		fence_renew(e->fence, now, lease);
+	election_resume_keep(e);
 }
 
 static void take_vip(struct election *e)
@@ -166,6 +170,9 @@ void election_step(struct election *e, struct vrrp_event *event)
 		e->advert_ok = 0;
 	}
 	vrrp_fsm_step(&e->fsm, event, &actions);
+	/* Whatever happens from here on, the next process must not take up what this one leaves. */
+	if (before == VRRP_ACTIVE && e->fsm.state != VRRP_ACTIVE)
+		election_resume_keep(e);
 	for (size_t i = 0; i < actions.count; i++)
 		act(e, actions.list[i]);
 	election_rearm(e);
@@ -353,6 +360,13 @@ static bool open_parts(struct election *e, struct lb_err *err)
 	    .key_count = e->secrets.key_count,
 	};
 
+	struct announce_watch_params watch = {
+	    .loop = e->params.loop,
+	    .resume = e->params.resume,
+	    .heard = on_claim,
+	    .ctx = e,
+	};
+
 	election_peers_hooks(&link.hooks, e);
 	e->vips = vip_new(
 	    &(struct vip_params){
@@ -363,10 +377,11 @@ static bool open_parts(struct election *e, struct lb_err *err)
 		.hooks = {.readded = on_vip_readded, .changed = on_vip_changed, .ctx = e},
 	    },
 	    err);
+	watch.vips = e->vips;
 	return e->vips && (e->fence = fence_new(conf->election.fence, err)) &&
-	       (e->announce = announce_new(e->params.loop, e->vips, err)) &&
-	       (e->watch = announce_watch_new(e->params.loop, e->vips, on_claim, e, err)) &&
-	       (e->peer_link = peer_link_new(&link, err)) && election_advert_open(e, err);
+	       (e->announce = announce_new(e->params.loop, e->vips, e->params.resume, err)) &&
+	       (e->watch = announce_watch_new(&watch, err)) && (e->peer_link = peer_link_new(&link, err)) &&
+	       election_resume_open(e, err);
 }
 
 struct election *election_new(const struct election_params *params, struct lb_err *err)
@@ -402,13 +417,9 @@ free_election:
 
 bool election_start(struct election *e, struct lb_err *err)
 {
-	struct lb_addr vips[LB_VIPS_MAX];
-
-	for (size_t i = 0; i < vip_count(e->vips); i++)
-		vips[i] = *vip_address(e->vips, i);
-	if (!vip_start(e->vips, e->conf, err))
+	if (!vip_start(e->vips, e->resuming ? NULL : e->conf, err))
 		return false;
-	fence_start(e->fence, vips, vip_count(e->vips));
+	election_resume_guard(e);
 	if (e->secrets.key_count == 0)
 		lb_warning("no key_file: adverts and the peer link are not authenticated");
 	else
@@ -422,8 +433,9 @@ bool election_start(struct election *e, struct lb_err *err)
 	ev_check_start(e->params.loop, &e->check);
 	e->second_at = clock_now() + LB_SEC(1);
 	ev_timer_again(e->params.loop, &e->second);
+	if (!election_resume_start(e))
+		election_event(e, VRRP_EVENT_STARTUP);
 	peer_link_start(e->peer_link);
-	election_event(e, VRRP_EVENT_STARTUP);
 	return true;
 }
 

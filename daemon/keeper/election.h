@@ -13,6 +13,7 @@
 #include <lb/snapshot.h>
 
 #include "daemon/ipc/ipc.h"
+#include "daemon/keeper/resume.h"
 
 struct election;
 
@@ -34,6 +35,7 @@ struct election_params {
 	const struct lb_conf *conf; /* borrowed until election_free or election_set_conf */
 	size_t own_node;	    /* index into conf->nodes */
 	const char *runtime_dir;    /* holds the standby mark */
+	struct resume *resume;	    /* what a former process left; borrowed */
 	struct election_hooks hooks;
 };
 
@@ -43,7 +45,10 @@ struct election_params {
  */
 struct election *election_new(const struct election_params *params, struct lb_err *err);
 
-/* Purge what a former run left (addresses with our tag, our tables), set up the fence, then start listening. */
+/*
+ * Purge what a former run left (addresses with our tag, our tables), set up the fence, then start listening. Where the
+ * former process was Active until just now, go on in its place instead.
+ */
 bool election_start(struct election *e, struct lb_err *err);
 
 /* Facts about the proxy; call on every change. ready/total are servers over all services. */

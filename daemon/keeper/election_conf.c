@@ -1,4 +1,4 @@
-/* Another configuration for a running election. */
+/* What the configuration means for the election, at start and in a running one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -139,6 +139,7 @@ void election_set_conf(struct election *e, const struct lb_conf *conf)
 	if (other_vips)
 		change_vips(e, conf);
 	peer_link_set_conf(e->peer_link, conf);
+	election_resume_keep(e);
 	election_rearm(e);
 	election_judge_soon(e);
 }

@@ -11,6 +11,7 @@
  *   election_conf.c    another configuration
  *   election_secret.c  key and password
  *   election_resign.c  cleaning up without a daemon
+ *   election_resume.c  going on after a crash
  */
 #ifndef KEEPER_ELECTION_STATE_H
 #define KEEPER_ELECTION_STATE_H
@@ -89,6 +90,7 @@ struct election {
 	lb_time advert_tried;		    /* last attempt to send one as Active */
 	lb_time advert_tried_boot;	    /* the same on the clock that runs while the machine sleeps */
 	lb_time advert_ok;		    /* last one that the kernel took */
+	lb_time advert_boot;		    /* the same, on the clock that runs while the machine sleeps */
 	vrrp_sequence sequence;		    /* last one sent */
 	lb_time losing_since, losing_at;    /* adverts of another Active, below us: first and last one */
 	struct election_node nodes[LB_NODES_MAX];
@@ -120,6 +122,7 @@ struct election {
 	bool deferring; /* a better node is Active, too: nothing is announced */
 	bool proxy_connected, proxy_ticking, standby, stopping;
 	bool stop_waits_for_sessions;
+	bool resuming; /* only starting, and in the place of a former process that was Active */
 };
 
 /* election.c */
@@ -180,6 +183,17 @@ void election_view_on_role(struct election *e);
 void election_view_on_taken(struct election *e);
 void election_view_record(struct election *e, const char *kind, const char *subject, const char *from, const char *to,
 			  const char *reason, lb_duration duration);
+
+/* election_resume.c */
+/* May the place of the former process be taken? Opens the VRRP socket, or takes that of the former process. */
+bool election_resume_open(struct election *e, struct lb_err *err);
+/* The kernel guards the VIPs: from now on, or still. */
+void election_resume_guard(struct election *e);
+/* In place of an ordinary start: false when it must be one after all; nothing is announced then and no lease is held.
+ */
+bool election_resume_start(struct election *e);
+/* Have the present state kept: before the VIP is given up, and after each advert that says that it is held. */
+void election_resume_keep(struct election *e);
 
 /* election_secret.c */
 bool election_secret_read(const struct lb_conf *conf, struct election_secrets *out, struct lb_err *err);

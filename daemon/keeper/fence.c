@@ -16,6 +16,7 @@ struct fence {
 	struct nft *nft; /* NULL: not available */
 	struct lb_addr vips[LB_VIPS_MAX];
 	size_t vip_count;
+	bool arp_guarded;
 	lb_time leased_until; /* 0: no lease */
 	struct ratelimit log;
 };
@@ -67,15 +68,14 @@ static void weaken(struct fence *f, int rc)
 
 static void install(struct fence *f)
 {
-	bool arp;
-	int rc = f->nft ? nft_install(f->nft, f->vips, f->vip_count, &arp) : -EPROTONOSUPPORT;
+	int rc = f->nft ? nft_install(f->nft, f->vips, f->vip_count, &f->arp_guarded) : -EPROTONOSUPPORT;
 
 	if (rc != 0) {
 		weaken(f, rc);
 		return;
 	}
 	f->in_force = LB_FENCE_AUTO;
-	if (!arp)
+	if (!f->arp_guarded)
 		lb_warning("fence without arp: a node that hangs drops packets to the VIP but still answers ARP for it "
 			   "until the address expires, up to 3 s");
 }
@@ -95,6 +95,21 @@ void fence_start(struct fence *f, const struct lb_addr *vips, size_t count)
 static bool guarded(const struct fence *f)
 {
 	return f->in_force == LB_FENCE_AUTO && f->nft;
+}
+
+void fence_adopt(struct fence *f, const struct lb_addr *vips, size_t count, bool arp_guarded)
+{
+	memcpy(f->vips, vips, count * sizeof(vips[0]));
+	f->vip_count = count;
+	f->arp_guarded = arp_guarded;
+	if (!f->nft || nft_adopt(f->nft, vips, count, arp_guarded) != 0)
+		install(f);
+}
+
+bool fence_guards(const struct fence *f, bool *arp_guarded)
+{
+	*arp_guarded = f->arp_guarded;
+	return guarded(f);
 }
 
 void fence_set_vips(struct fence *f, const struct lb_addr *vips, size_t count, lb_time now)

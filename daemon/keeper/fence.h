@@ -13,6 +13,10 @@ struct fence;
 struct fence *fence_new(enum lb_fence_mode wished, struct lb_err *err);
 /* Purge and guard these VIPs, not leased. Where the kernel cannot, says so and weakens the mode; never fails. */
 void fence_start(struct fence *f, const struct lb_addr *vips, size_t count);
+/* Go on with the guard, and its lease, that a former process of this very program set up for these VIPs. */
+void fence_adopt(struct fence *f, const struct lb_addr *vips, size_t count, bool arp_guarded);
+/* What fence_adopt of a later process needs to know: false when nothing guards the VIPs. */
+bool fence_guards(const struct fence *f, bool *arp_guarded);
 /* Guard another list; the lease goes on where it is alive. */
 void fence_set_vips(struct fence *f, const struct lb_addr *vips, size_t count, lb_time now);
 /* Remove the guard: the VIPs are not on this host any more and never will be again. */

@@ -31,6 +31,7 @@ struct keeper {
 	uint32_t workers;
 
 	struct admin admin;
+	struct resume *resume;
 	struct state_files state;
 	struct listeners listeners;
 	struct session_desk sessions;
@@ -366,14 +367,6 @@ static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- life ---- */
 
-static uint32_t worker_count(const struct lb_conf *conf)
-{
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t n = conf->workers ? conf->workers : (uint32_t)(online > 0 ? online : 1);
-
-	return n > IPC_WORKERS_MAX ? IPC_WORKERS_MAX : n;
-}
-
 static void init_signal(struct keeper *k, ev_signal *w, int signum, void (*cb)(struct ev_loop *, ev_signal *, int))
 {
 	ev_signal_init(w, cb, signum);
@@ -426,6 +419,7 @@ static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err 
 		.conf = k->conf.conf,
 		.own_node = k->own_node,
 		.runtime_dir = runtime_dir,
+		.resume = k->resume,
 		.hooks = {.end_sessions = on_end_sessions,
 			  .move = on_move,
 			  .event = on_event,
@@ -433,6 +427,8 @@ static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err 
 			  .ctx = k},
 	    },
 	    err);
+	/* What no part of this configuration wanted. */
+	resume_settle(k->resume);
 	return k->election != NULL;
 }
 
@@ -448,9 +444,10 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 	k->conf_path = params->conf_path;
 	k->conf = *params->conf;
 	k->own_node = params->own_node;
-	k->workers = worker_count(k->conf.conf);
+	k->workers = listeners_workers(k->conf.conf);
+	k->resume = params->resume;
 	k->admin.socket_fd = k->admin.metrics_fd = k->state.fds[0] = k->state.fds[1] = -1;
-	listeners_init(&k->listeners, k->workers);
+	listeners_init(&k->listeners, k->workers, k->resume);
 	k->sessions.listener = -1;
 	conf_push_init(&k->push, k->loop, on_push, k);
 	bulletin_init(&k->bulletin, k->loop);

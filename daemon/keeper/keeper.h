@@ -10,6 +10,7 @@
 #include <lb/err.h>
 
 #include "daemon/keeper/conf_file.h"
+#include "daemon/keeper/resume.h"
 
 struct keeper;
 
@@ -18,6 +19,7 @@ struct keeper_params {
 	const char *conf_path, *runtime_dir;
 	struct conf_file *conf; /* taken over on success */
 	size_t own_node;
+	struct resume *resume; /* what a former process left; borrowed until keeper_free */
 };
 
 /* Open and bind everything that needs a privilege; starts nothing. NULL with one sentence. */

@@ -6,9 +6,17 @@
 
 #include "daemon/sys/listen_sock.h"
 
-void listeners_init(struct listeners *l, uint32_t workers)
+uint32_t listeners_workers(const struct lb_conf *conf)
 {
-	*l = (struct listeners){.workers = workers};
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t n = conf->workers ? conf->workers : (uint32_t)(online > 0 ? online : 1);
+
+	return n > IPC_WORKERS_MAX ? IPC_WORKERS_MAX : n;
+}
+
+void listeners_init(struct listeners *l, uint32_t workers, struct resume *resume)
+{
+	*l = (struct listeners){.workers = workers, .resume = resume};
 }
 
 /* The socket of one endpoint and worker; the service it belongs to may change without rebinding. */
@@ -43,6 +51,21 @@ static bool is_vip(const struct lb_conf *conf, const struct lb_addr *addr)
 	return false;
 }
 
+static const char *kept_name(const struct lb_endpoint *endpoint, char name[RESUME_NAME_MAX])
+{
+	return resume_name("listen", endpoint, name);
+}
+
+/* A socket of the former process, with the connections that wait in it, or a new one. */
+static int open_socket(struct listeners *l, const struct lb_endpoint *endpoint, bool *kept, struct lb_err *err)
+{
+	char name[RESUME_NAME_MAX];
+	int fd = resume_take(l->resume, kept_name(endpoint, name));
+
+	*kept = fd >= 0;
+	return fd >= 0 ? fd : listen_sock_tcp(endpoint, err);
+}
+
 static bool want(struct listeners *l, const struct lb_conf *conf, const struct lb_conf_service *service,
 		 const struct lb_endpoint *endpoint, uint32_t worker, struct lb_err *err)
 {
@@ -50,7 +73,8 @@ static bool want(struct listeners *l, const struct lb_conf *conf, const struct l
 
 	if (!item) {
 		struct lb_err why;
-		int fd = listen_sock_tcp(endpoint, &why);
+		bool kept;
+		int fd = open_socket(l, endpoint, &kept, &why);
 
 		if (fd < 0)
 			return lb_err_set(err, "service %s: %s", service->name, why.text);
@@ -61,6 +85,7 @@ static bool want(struct listeners *l, const struct lb_conf *conf, const struct l
 		}
 		item->fd = fd;
 		item->fresh = true;
+		item->kept = kept;
 		item->what.endpoint = *endpoint;
 		item->what.worker = worker;
 	}
@@ -120,11 +145,39 @@ static bool is_nothing(const struct listener *item)
 	return false;
 }
 
+/* All of an endpoint share a name, so they are forgotten together. */
+static void forget_unwanted(struct listeners *l)
+{
+	char name[RESUME_NAME_MAX];
+
+	for (size_t i = 0; i < l->count; i++)
+		if (!l->list[i].wanted && l->list[i].what.worker == 0)
+			resume_drop(l->resume, kept_name(&l->list[i].what.endpoint, name));
+}
+
+static void keep_new(struct listeners *l)
+{
+	char name[RESUME_NAME_MAX];
+
+	/* Where there were more workers, what is left goes, and with it the name of the others. */
+	for (size_t i = 0; i < l->count; i++)
+		if (resume_discard(l->resume, kept_name(&l->list[i].what.endpoint, name)))
+			for (size_t k = 0; k < l->count; k++)
+				l->list[k].kept &=
+				    !lb_endpoint_equal(&l->list[k].what.endpoint, &l->list[i].what.endpoint);
+	for (size_t i = 0; i < l->count; i++)
+		if (!l->list[i].kept)
+			l->list[i].kept =
+			    resume_put(l->resume, kept_name(&l->list[i].what.endpoint, name), l->list[i].fd);
+}
+
 void listeners_commit(struct listeners *l)
 {
+	forget_unwanted(l);
 	sweep(l, is_wanted);
 	for (size_t i = 0; i < l->count; i++)
 		l->list[i].fresh = false;
+	keep_new(l);
 }
 
 void listeners_rollback(struct listeners *l)

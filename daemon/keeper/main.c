@@ -9,9 +9,11 @@
 
 #include <lb/log.h>
 
+#include "daemon/keeper/afterlife.h"
 #include "daemon/keeper/conf_file.h"
 #include "daemon/keeper/election.h"
 #include "daemon/keeper/keeper.h"
+#include "daemon/keeper/resume.h"
 #include "daemon/sys/caps.h"
 #include "daemon/sys/logsink.h"
 #include "daemon/sys/realtime.h"
@@ -110,21 +112,35 @@ static int fail(const struct lb_err *err, enum keeper_exit code)
 	return (int)code;
 }
 
+/* Every end of lbd under systemd comes by here. */
+static bool waits_for_next(void)
+{
+	if (!afterlife_expected())
+		return false;
+	logsink_init("lbd", LB_LOG_INFO);
+	lb_notice("the VIP waits for the next process");
+	return true;
+}
+
 /* Also with a file that cannot be used (conf NULL): the address must not stay because somebody mistyped a key. */
 static int resign(const struct lb_conf *conf, int own_node)
 {
 	struct lb_err err;
 	bool ok = election_resign(own_node >= 0 ? conf : NULL, own_node >= 0 ? (size_t)own_node : 0, &err);
 
+	afterlife_pace();
 	return ok ? KEEPER_EXIT_OK : fail(&err, KEEPER_EXIT_FAILURE);
 }
 
 static int serve(const struct options *o, struct conf_file *file, size_t own_node)
 {
+	struct resume *resume = resume_new();
 	struct lb_err err;
 	struct keeper *keeper;
-	int code;
+	int code = KEEPER_EXIT_FAILURE;
 
+	if (!resume)
+		return code;
 	/* The key is about to be read. */
 	sandbox_hide();
 	realtime_raise_files();
@@ -132,10 +148,13 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 						    .conf_path = o->config,
 						    .runtime_dir = o->runtime_dir,
 						    .conf = file,
-						    .own_node = own_node},
+						    .own_node = own_node,
+						    .resume = resume},
 			    &err);
-	if (!keeper)
-		return fail(&err, KEEPER_EXIT_FAILURE);
+	if (!keeper) {
+		fail(&err, KEEPER_EXIT_FAILURE);
+		goto free_resume;
+	}
 	realtime_enter();
 	if (!caps_drop_keeper(&err)) {
 		code = fail(&err, KEEPER_EXIT_FAILURE);
@@ -151,6 +170,8 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 
 free_keeper:
 	keeper_free(keeper);
+free_resume:
+	resume_free(resume);
 	return code;
 }
 
@@ -164,6 +185,8 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (options.resign && waits_for_next())
+		return KEEPER_EXIT_OK;
 	if (!load(&options, &file)) {
 		logsink_init("lbd", LB_LOG_INFO);
 		return options.resign ? resign(NULL, -1) : options.check ? 1 : KEEPER_EXIT_CONFIG;

@@ -118,7 +118,7 @@ static void on_monitor(struct ev_loop *loop, ev_io *w, int revents);
 
 bool vip_start(struct vip_table *t, const struct lb_conf *conf, struct lb_err *err)
 {
-	int removed = vip_purge(t->rtnl, conf, &t->params.own);
+	int removed = conf ? vip_purge(t->rtnl, conf, &t->params.own) : 0;
 
 	if (removed < 0)
 		return lb_err_errno(err, -removed, "cannot remove the addresses of a former run");

@@ -45,7 +45,7 @@ struct vip_params {
 
 /* Open rtnetlink and find the interfaces; changes nothing. NULL with a sentence. */
 struct vip_table *vip_new(const struct vip_params *params, struct lb_err *err);
-/* Remove what a former run left, start watching. conf as for vip_new. */
+/* Remove what a former run left, start watching. conf as for vip_new; NULL: what is there is to be taken over. */
 bool vip_start(struct vip_table *t, const struct lb_conf *conf, struct lb_err *err);
 void vip_free(struct vip_table *t);
 

@@ -243,19 +243,49 @@ static int install_family(struct nft *n, uint16_t family)
 	return rc == -EOPNOTSUPP || rc == -EINVAL ? install_table(n, family, 0) : rc;
 }
 
-int nft_install(struct nft *n, const struct lb_addr *vips, size_t count, bool *arp_guarded)
+static bool remember(struct nft *n, const struct lb_addr *vips, size_t count)
 {
 	struct lb_addr *copy = calloc(count ? count : 1, sizeof(*copy));
-	int rc;
 
 	if (!copy)
-		return -ENOMEM;
+		return false;
 	memcpy(copy, vips, count * sizeof(*copy));
 	free(n->vips);
 	n->vips = copy;
 	n->vip_count = count;
 	n->built = 0;
+	return true;
+}
 
+/* A table whose owner died is nobody's and may be taken (Linux 6.9); on older kernels it belongs to nobody anyway. */
+static int own_table(struct nft *n, uint16_t family)
+{
+	int rc;
+
+	nft_put_table(scratch(n), family, TABLE_FLAGS_OWNED);
+	rc = send_scratch(n);
+	return rc == -EOPNOTSUPP || rc == -EINVAL ? 0 : rc;
+}
+
+int nft_adopt(struct nft *n, const struct lb_addr *vips, size_t count, bool arp_guarded)
+{
+	int rc;
+
+	if (!remember(n, vips, count))
+		return -ENOMEM;
+	n->arp = arp_guarded;
+	/* The way that works on every kernel: the first lease must not wait for it to be tried out. */
+	n->extends = false;
+	rc = own_table(n, NFPROTO_INET);
+	return rc == 0 && arp_guarded ? own_table(n, NFPROTO_ARP) : rc;
+}
+
+int nft_install(struct nft *n, const struct lb_addr *vips, size_t count, bool *arp_guarded)
+{
+	int rc;
+
+	if (!remember(n, vips, count))
+		return -ENOMEM;
 	rc = nft_remove(n);
 	if (rc == 0)
 		rc = install_family(n, NFPROTO_INET);

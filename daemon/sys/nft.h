@@ -26,6 +26,11 @@ void nft_close(struct nft *n);
  * or this process has no nf_tables.
  */
 int nft_install(struct nft *n, const struct lb_addr *vips, size_t count, bool *arp_guarded);
+/*
+ * Go on with the tables that a former process of this very program installed for these VIPs; their leases go on too.
+ * 0 or -errno; where they are not what they were, nft_lease says -ENOENT.
+ */
+int nft_adopt(struct nft *n, const struct lb_addr *vips, size_t count, bool arp_guarded);
 /* Remove our tables; 0 also when there are none. */
 int nft_remove(struct nft *n);
 

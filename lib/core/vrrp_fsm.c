@@ -53,6 +53,11 @@ static bool among_others(const struct vrrp_fsm *fsm, const struct vrrp_event *ev
 	return event->others;
 }
 
+static bool from_itself(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return lb_addr_equal(&event->source, &fsm->params.address);
+}
+
 static bool acceptable(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	return !fsm->params.preempt || event->priority >= fsm->params.priority;
@@ -345,6 +350,8 @@ static const struct transition table[] = {
 	ROW(BACKUP, FAULT,         NULL,               changed, NULL, FAULT, CANNOT_SERVE),
 	/* A third node was faster than the release. */
 	ROW(BACKUP, TAKE,          another_leads,      nothing, NULL, BACKUP, NONE),
+	/* The owner was this node until its process ended, and is not known to anybody as dead. */
+	ROW(BACKUP, TAKE,          from_itself,        take, lead, ACTIVE, RESUMED),
 	/* The owner has released to us, so there is nobody to wait for. */
 	ROW(BACKUP, TAKE,          NULL,               take, succeed, ACTIVE, HANDOVER),
 	/* Having stood still, this node has not listened: silence proves nothing until it has for a whole interval. */

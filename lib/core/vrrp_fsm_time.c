@@ -23,6 +23,7 @@ static const char *const reason_names[VRRP_REASON_COUNT_] = {
     [VRRP_REASON_STALL] = "stall",
     [VRRP_REASON_STANDBY] = "standby",
     [VRRP_REASON_VIP_LOST] = "vip-lost",
+    [VRRP_REASON_RESUMED] = "resumed",
 };
 
 const char *vrrp_state_name(enum vrrp_state state)

@@ -197,6 +197,15 @@ class SystemdNode(LoadBalancer):
         done = self.systemctl("daemon-reload")
         assert done.code == 0, done.stderr
 
+    def rules(self) -> str:
+        """The tables of lbd in the kernel, empty where there are none."""
+        return "".join(line for line in self.run("nft", "list", "tables").splitlines() if line.split()[-1] == "lbd")
+
+    def lived(self, seconds: float) -> bool:
+        """Whether the present keeper is that old already."""
+        ticks = int(Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK") >= seconds
+
     # What scenarios use of a load balancer
 
     def write_config(self, text: str | None = None) -> None:

@@ -69,7 +69,8 @@ class Trial:
         self.frames = FrameRecorder(lab.lbs, vip_packets)
         self._stack = contextlib.ExitStack()
         self._descriptors = {node.pid: descriptors(node.pid) for node in lab.lbs if node.process and node.process.alive}
-        self._log_sizes = {node: node.log.stat().st_size for node in lab.lbs}
+        # A node with a journal has its own limit on lines.
+        self._log_sizes = {node: node.log.stat().st_size for node in lab.lbs if node.log.exists()}
         self._began = time.monotonic()
         self._ended = 0.0
 

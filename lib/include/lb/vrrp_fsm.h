@@ -35,6 +35,7 @@ enum vrrp_reason {
 	VRRP_REASON_STALL,    /* this process stood still too long to still be the owner */
 	VRRP_REASON_STANDBY,
 	VRRP_REASON_VIP_LOST, /* the address keeps being removed by somebody else */
+	VRRP_REASON_RESUMED,  /* the former process on this node owned the VIP until just now */
 	VRRP_REASON_COUNT_,
 };
 
@@ -51,7 +52,8 @@ enum vrrp_event_kind {
 	VRRP_EVENT_YIELD,  /* planned: release now, a peer is ready to take; stay Backup. Ignored unless Active */
 	/*
 	 * Planned: the owner (source) released to us; become Active at once. Ignored unless Backup, and when another
-	 * node than source was heard as Active last: feed what has arrived before it.
+	 * node than source was heard as Active last: feed what has arrived before it. With the own address as source it
+	 * is the former process on this node whose place is taken.
 	 */
 	VRRP_EVENT_TAKE,
 	VRRP_EVENT_STALL, /* the loop stood still for longer than an owner may (judged by the adapter) */

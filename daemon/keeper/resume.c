@@ -1,0 +1,190 @@
+#include "daemon/keeper/resume.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <lb/log.h>
+
+#include "daemon/sys/fdstore.h"
+
+#define STATE "state"
+
+struct resume {
+	struct fdstore_item *items; /* fd -1: taken */
+	size_t count;
+	uint8_t *area; /* NULL: nothing can be kept */
+	uint64_t generation;
+	uint8_t boot_id[RESUME_BOOT_ID_BYTES];
+	struct resume_record former;
+	bool has_former, found;
+};
+
+/* ---- the record ---- */
+
+static bool is_area(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == RESUME_AREA_BYTES;
+}
+
+static uint8_t *map(int fd)
+{
+	void *area = mmap(NULL, RESUME_AREA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return area == MAP_FAILED ? NULL : area;
+}
+
+/* The area of the former process, or a new one that is kept from now on. */
+static void open_area(struct resume *r)
+{
+	int fd = resume_take(r, STATE);
+
+	if (fd >= 0 && is_area(fd)) {
+		r->area = map(fd);
+	} else {
+		if (fd >= 0) {
+			close(fd);
+			resume_drop(r, STATE);
+		}
+		fd = memfd_create("lbd-state", MFD_CLOEXEC);
+		if (fd >= 0 && ftruncate(fd, RESUME_AREA_BYTES) == 0 && resume_put(r, STATE, fd))
+			r->area = map(fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (r->area)
+		r->has_former = resume_record_read(r->area, RESUME_AREA_BYTES, &r->generation, &r->former);
+}
+
+/* "1b4e28ba-2fa1-11d2-883f-b9a761bde3fb\n"; of a kernel that does not tell, every boot is the same. */
+static void read_boot_id(uint8_t out[RESUME_BOOT_ID_BYTES])
+{
+	char text[64] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+	size_t at = 0;
+	unsigned byte;
+
+	if (fd >= 0)
+		close(fd);
+	memset(out, 0, RESUME_BOOT_ID_BYTES);
+	for (const char *p = text; n > 0 && at < RESUME_BOOT_ID_BYTES && *p; p += *p == '-' ? 1 : 2)
+		if (*p != '-' && sscanf(p, "%2x", &byte) == 1)
+			out[at++] = (uint8_t)byte;
+}
+
+struct resume *resume_new(void)
+{
+	struct resume *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->items = fdstore_take(&r->count);
+	r->found = r->count > 0;
+	read_boot_id(r->boot_id);
+	open_area(r);
+	return r;
+}
+
+void resume_free(struct resume *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->count; i++)
+		if (r->items[i].fd >= 0)
+			close(r->items[i].fd);
+	if (r->area)
+		munmap(r->area, RESUME_AREA_BYTES);
+	free(r->items);
+	free(r);
+}
+
+const struct resume_record *resume_former(const struct resume *r)
+{
+	return r->has_former ? &r->former : NULL;
+}
+
+bool resume_found(const struct resume *r)
+{
+	return r->found;
+}
+
+const uint8_t *resume_boot_id(const struct resume *r)
+{
+	return r->boot_id;
+}
+
+void resume_keep(struct resume *r, const struct resume_record *record)
+{
+	if (r->area)
+		resume_record_write(r->area, &r->generation, record);
+}
+
+/* ---- descriptors ---- */
+
+const char *resume_name(const char *kind, const struct lb_endpoint *endpoint, char out[RESUME_NAME_MAX])
+{
+	size_t n = (size_t)snprintf(out, RESUME_NAME_MAX, "%.16s-%u-", kind, endpoint->port);
+
+	/* Not as text: systemd allows no colon. */
+	for (size_t i = 0; i < lb_addr_size(&endpoint->addr); i++)
+		n += (size_t)snprintf(out + n, RESUME_NAME_MAX - n, "%02x", endpoint->addr.bytes[i]);
+	return out;
+}
+
+static struct fdstore_item *find(const struct resume *r, const char *name)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->items[i].fd >= 0 && strcmp(r->items[i].name, name) == 0)
+			return &r->items[i];
+	return NULL;
+}
+
+int resume_take(struct resume *r, const char *name)
+{
+	struct fdstore_item *item = find(r, name);
+	int fd = item ? item->fd : -1;
+
+	if (item)
+		item->fd = -1;
+	return fd;
+}
+
+bool resume_put(struct resume *r, const char *name, int fd)
+{
+	(void)r;
+	return fdstore_put(name, fd);
+}
+
+void resume_drop(struct resume *r, const char *name)
+{
+	(void)r;
+	fdstore_remove(name);
+}
+
+bool resume_discard(struct resume *r, const char *name)
+{
+	bool any = false;
+	int fd;
+
+	while ((fd = resume_take(r, name)) >= 0) {
+		close(fd);
+		any = true;
+	}
+	if (any)
+		resume_drop(r, name);
+	return any;
+}
+
+void resume_settle(struct resume *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->items[i].fd >= 0)
+			resume_discard(r, r->items[i].name);
+}

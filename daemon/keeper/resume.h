@@ -1,0 +1,48 @@
+/*
+ * What outlives this process: the listening sockets, the VRRP socket with what arrives in it meanwhile, packet sockets,
+ * and the record of <lb/resume.h>, all of which systemd keeps while it starts lbd anew. Outside systemd everything here
+ * does nothing. Keeper's thread only.
+ */
+#ifndef KEEPER_RESUME_H
+#define KEEPER_RESUME_H
+
+#include <lb/addr.h>
+#include <lb/resume.h>
+
+#define RESUME_NAME_MAX 64
+#define RESUME_VRRP	"vrrp"
+#define RESUME_ANNOUNCE "announce"
+
+struct resume;
+
+/* Take over what a former process left. NULL only when memory is short. */
+struct resume *resume_new(void);
+/* What was kept stays kept. NULL is fine. */
+void resume_free(struct resume *r);
+
+/* The record of the former process, or NULL: there was none, or it was not readable. */
+const struct resume_record *resume_former(const struct resume *r);
+/* Was anything kept, readable or not? Then somebody ran before, and it is worth a word why the VIP is not taken up. */
+bool resume_found(const struct resume *r);
+/* Which boot of this machine this is, RESUME_BOOT_ID_BYTES. */
+const uint8_t *resume_boot_id(const struct resume *r);
+/* Keep this in place of the former record; no system call. */
+void resume_keep(struct resume *r, const struct resume_record *record);
+
+/* The name for what is kept for one endpoint; there may be several of a name, as a listening socket for each worker. */
+const char *resume_name(const char *kind, const struct lb_endpoint *endpoint, char out[RESUME_NAME_MAX]);
+/* A descriptor of that name, now the caller's, and still kept; -1 when there is none left. */
+int resume_take(struct resume *r, const char *name);
+/* Keep a copy. */
+bool resume_put(struct resume *r, const char *name, int fd);
+/* Keep nothing of that name any longer. */
+void resume_drop(struct resume *r, const char *name);
+/*
+ * Close what is left of that name, which is forgotten as a whole: what was taken must be put again. False when nothing
+ * was left, and nothing changed.
+ */
+bool resume_discard(struct resume *r, const char *name);
+/* Discard everything that nobody took. */
+void resume_settle(struct resume *r);
+
+#endif
