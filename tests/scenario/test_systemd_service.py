@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import eventually
 from lab.systemd import SystemdLab, SystemdNode
 
 pytestmark = pytest.mark.systemd
@@ -58,6 +59,36 @@ def test_privileges(machines: SystemdLab) -> None:
         for pid in (node.pid, node.proxy_pid):
             assert Path(f"/proc/{pid}").stat().st_uid != 0
         assert node.on("stat", "-c", "%U:%G %a", "/run/lbd/lbd.sock").stdout == "lbd:lbd 660\n"
+
+
+def test_reload(machines: SystemdLab) -> None:
+    """systemd is told of the reload and of its end, whoever asked for it."""
+    machines.settle()
+    node = machines.nodes[0]
+    node.systemctl("log-level", "debug")
+    assert node.systemctl("reload", "lbd").code == 0
+    assert node.systemctl("kill", "-s", "HUP", "--kill-whom=main", "lbd").code == 0
+    eventually(lambda: node.journal("-n", "200").count("reload applied") >= 2, 3.0)
+    node.systemctl("log-level", "info")
+    told = re.findall(r"Got notification message from PID \d+ \((.*)\)", node.on("journalctl", "-n", "400", "_PID=1").stdout)
+    words = [word for line in told for word in re.findall(r"RELOADING=1|READY=1|MONOTONIC_USEC", line)]
+    assert words == ["RELOADING=1", "MONOTONIC_USEC", "READY=1"] * 2, told
+    assert node.show("StatusText") == "configuration reloaded" and node.show("ActiveState") == "active"
+
+
+def test_reload_refused(machines: SystemdLab) -> None:
+    """`systemctl reload` fails with the reason, the service runs on with what it had."""
+    machines.settle()
+    node = machines.nodes[0]
+    former, config = node.pid, node.status()["config"]
+    node.write_config(machines.config().replace("listen: 6443", "listen: 64430000"))
+    try:
+        assert node.systemctl("reload", "lbd").code != 0
+        assert "64430000" in node.journal("-n", "20"), node.journal("-n", "20")
+        assert node.show("ActiveState") == "active" and node.pid == former and node.status()["config"] == config
+    finally:
+        node.write_config()
+    assert node.systemctl("reload", "lbd").code == 0
 
 
 def test_key_as_a_credential(machines: SystemdLab) -> None:
