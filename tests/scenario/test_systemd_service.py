@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 from pathlib import Path
 
@@ -108,4 +110,71 @@ def test_key_as_a_credential(machines: SystemdLab) -> None:
         node.on("sh", "-c", "chown lbd: /etc/lbd/cluster.key")
         node.drop_in("credential", None)
         node.write_config()
+        node.systemctl("restart", "lbd")
+
+
+def key_file(node: SystemdNode, suffix: str, key: bytes | None, owner: str = "lbd") -> None:
+    """Puts a key file of that owner, mode 0600, in place at once, or (None) takes it away."""
+    path = f"/etc/lbd/cluster.key{suffix}"
+    if key is None:
+        script = f"rm {path}"
+    else:
+        script = f"umask 077; base64 -d >{path}.new && chown {owner}: {path}.new && mv {path}.new {path}"
+    done = node.on("sh", "-c", script, stdin=base64.b64encode(key).decode() if key else "")
+    assert done.code == 0, done.stderr
+
+
+def terms(machines: SystemdLab) -> dict[str, tuple[str, str]]:
+    """Each node's role and since when."""
+    return {node.name: (node.status()["role"], node.status()["since"]) for node in machines.nodes}
+
+
+def signatures_agree(machines: SystemdLab) -> None:
+    """Each node takes what the other one sends, by both ways, for a while."""
+    before = {node.name: node.lbctl("metrics").stdout.count('reason="auth"} 0') for node in machines.nodes}
+    assert set(before.values()) == {2}, before
+    for node in machines.nodes:
+        other = next(entry for entry in node.status()["nodes"] if not entry["self"])
+        assert other["heard"] and other["hears_us"], other
+
+
+def test_key_is_rotated_by_the_account(machines: SystemdLab) -> None:
+    """lbd is never root: it reads the account's new keys at each reload; one that is root's alone is refused, nothing is lost."""
+    machines.settle()
+    for node in machines.nodes:
+        assert node.systemctl("restart", "lbd").code == 0
+    machines.settle()
+    roles = terms(machines)
+    former, following = machines.key_file.read_bytes(), os.urandom(32)
+
+    def on_each(*files: tuple[str, bytes | None]) -> None:
+        for node in machines.nodes:
+            for suffix, key in files:
+                key_file(node, suffix, key)
+            done = node.systemctl("reload", "lbd")
+            assert done.code == 0, node.journal("-n", "5")
+            signatures_agree(machines)
+
+    with machines.arpprobe() as arp:
+        on_each((".next", following))
+        on_each(("", following), (".old", former), (".next", None))
+
+        # Made by root and not given away: one sentence says what to do, and the keys in force stay.
+        node = machines.nodes[1]
+        key_file(node, ".next", os.urandom(32), "root")
+        refused = node.lbctl("reload")
+        assert refused.code == 1, refused
+        assert refused.stderr.strip().count("\n") == 0, refused
+        assert "/etc/lbd/cluster.key.next cannot be read: Permission denied" in refused.stderr, refused
+        assert "chown lbd /etc/lbd/cluster.key.next" in refused.stderr, refused
+        assert node.systemctl("reload", "lbd").code != 0
+        signatures_agree(machines)
+        node.on("chown", "lbd:", "/etc/lbd/cluster.key.next")
+        assert node.systemctl("reload", "lbd").code == 0
+        key_file(node, ".next", None)
+
+        on_each((".old", None))
+    assert terms(machines) == roles and arp.both_ms() == 0
+    for node in machines.nodes:
+        key_file(node, "", former)
         node.systemctl("restart", "lbd")
