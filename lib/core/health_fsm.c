@@ -83,8 +83,11 @@ static bool changing(const struct health_fsm *h)
 static void schedule(struct health_fsm *h, lb_time now)
 {
 	lb_duration interval = changing(h) ? h->params.fast_interval : h->params.interval;
-	lb_duration tenth = interval / 10;
+	lb_duration tenth;
 
+	if (h->urgent > 0 && h->urgent < interval && h->state != HEALTH_UP)
+		interval = h->urgent;
+	tenth = interval / 10;
 	h->next_check = now + interval - tenth / 2;
 	if (tenth > 0)
 		h->next_check += (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)tenth);
@@ -116,8 +119,8 @@ static bool on_success(struct health_fsm *h, uint16_t quorum, lb_time now)
 		h->successes++;
 	h->failures = 0;
 	h->connect_errors = 0;
-	/* The first answer of all decides; a server that was out must prove itself `rise` times. */
-	if (h->state == HEALTH_UNKNOWN || h->successes >= quorum)
+	/* The first answer of all decides; a server that was out must prove itself `rise` times, unless none is up. */
+	if (h->state == HEALTH_UNKNOWN || h->successes >= quorum || h->urgent > 0)
 		return enter(h, HEALTH_UP, HEALTH_REASON_CHECK_PASSED, now);
 	return false;
 }
@@ -183,6 +186,13 @@ bool health_connect_failed(struct health_fsm *h, lb_time now)
 	h->successes = h->failures = 0;
 	h->last_was_answer = false;
 	return enter(h, HEALTH_DOWN, HEALTH_REASON_CONNECT_ERRORS, now);
+}
+
+void health_set_urgent(struct health_fsm *h, lb_duration urgent, lb_time now)
+{
+	h->urgent = urgent;
+	if (urgent > 0 && h->state != HEALTH_UP)
+		h->next_check = lb_time_min(h->next_check, lb_time_max(now, h->checked + urgent));
 }
 
 void health_connect_ok(struct health_fsm *h)

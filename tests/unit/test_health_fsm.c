@@ -278,6 +278,49 @@ START_TEST(a_connect_failure_hastens_the_next_check)
 }
 END_TEST
 
+START_TEST(where_none_is_up_checks_are_urgent_and_one_good_one_is_enough)
+{
+	come_up();
+	for (int i = 0; i < params.fall; i++)
+		ends(HEALTH_RESULT_REFUSED);
+	expect_state(HEALTH_DOWN, HEALTH_UP, HEALTH_REASON_CHECK_FAILED);
+	expect_wait(LB_SEC(2));
+	/* The last one of the service has gone, too. */
+	now += LB_MSEC(300);
+	health_set_urgent(&server, LB_MSEC(100), now);
+	ck_assert_int_eq(health_next_check(&server), now);
+	ck_assert(!ends(HEALTH_RESULT_REFUSED));
+	expect_wait(LB_MSEC(100));
+	ck_assert(ends(HEALTH_RESULT_OK));
+	expect_state(HEALTH_UP, HEALTH_DOWN, HEALTH_REASON_CHECK_PASSED);
+	expect_wait(LB_SEC(2));
+}
+END_TEST
+
+START_TEST(urgency_ends_with_the_first_server_that_is_back)
+{
+	come_up();
+	for (int i = 0; i < params.fall; i++)
+		ends(HEALTH_RESULT_TIMEOUT);
+	health_set_urgent(&server, LB_MSEC(100), now);
+	health_set_urgent(&server, 0, now);
+	ck_assert(!ends(HEALTH_RESULT_TIMEOUT));
+	expect_wait(LB_SEC(2));
+	ck_assert(!ends(HEALTH_RESULT_OK));
+	expect_wait(LB_MSEC(500));
+}
+END_TEST
+
+START_TEST(urgency_does_not_touch_a_server_that_is_up)
+{
+	come_up();
+	health_set_urgent(&server, LB_MSEC(100), now);
+	expect_wait(LB_SEC(2));
+	ck_assert(!ends(HEALTH_RESULT_OK));
+	expect_wait(LB_SEC(2));
+}
+END_TEST
+
 START_TEST(intervals_spread_over_five_percent_either_way)
 {
 	lb_duration least = LB_SEC(9), most = 0;
@@ -408,6 +451,9 @@ int main(void)
 	tcase_add_test(all, a_not_ready_server_that_refuses_connections_is_down);
 	tcase_add_test(all, connect_failures_do_not_decide_before_the_first_check);
 	tcase_add_test(all, a_connect_failure_hastens_the_next_check);
+	tcase_add_test(all, where_none_is_up_checks_are_urgent_and_one_good_one_is_enough);
+	tcase_add_test(all, urgency_ends_with_the_first_server_that_is_back);
+	tcase_add_test(all, urgency_does_not_touch_a_server_that_is_up);
 	tcase_add_test(all, intervals_spread_over_five_percent_either_way);
 	tcase_add_test(all, a_reload_keeps_what_is_known);
 	tcase_add_test(all, a_reload_never_postpones_a_check);

@@ -15,6 +15,10 @@
 #define INITIAL_SPREAD_MIN  LB_MSEC(50)
 #define INITIAL_SPREAD_STEP LB_USEC(50)
 
+/* How often a server is asked while none of its service is up; of many servers each one less often. */
+#define URGENT_INTERVAL	       LB_MSEC(100)
+#define URGENT_INTERVAL_SERVER LB_MSEC(10)
+
 struct checker {
 	struct checker_params params;
 	struct conf_set *set;
@@ -63,11 +67,32 @@ static void stop_probe(struct server_check *check)
 	check->asked = NULL;
 }
 
+/* A server came or went: where none of the service is left, every one of them is asked again soon. */
+static void judge_urgency(struct service *service)
+{
+	lb_duration urgent = (lb_duration)service->server_count * URGENT_INTERVAL_SERVER;
+
+	if (urgent < URGENT_INTERVAL)
+		urgent = URGENT_INTERVAL;
+	if (service_use(service) == SERVICE_USE_UP)
+		urgent = 0;
+	for (size_t i = 0; i < service->server_count; i++) {
+		struct server *server = service->servers[i];
+
+		/* One that is being added has no check yet. */
+		if (!server->check || server->health.urgent == urgent)
+			continue;
+		health_set_urgent(&server->health, urgent, clock_now());
+		schedule(server->check);
+	}
+}
+
 static void tell_transition(struct server_check *check)
 {
 	struct checker *c = check->checker;
 
 	check->server->since = clock_wall();
+	judge_urgency(check->server->service);
 	c->params.on_transition(c->params.ctx, check->server);
 }
 

@@ -55,6 +55,7 @@ struct health_fsm {
 	bool last_was_answer;	      /* the last failure was an answer (WRONG), not silence */
 	uint16_t connect_errors;      /* consecutive failures of the data path since the last good check */
 	lb_time next_check, checked;  /* due; when the last one ended */
+	lb_duration urgent;	      /* no server of the service is up: the interval then; 0: some is */
 	bool alive_warning;	      /* the last result was ALIVE */
 	uint64_t jitter;	      /* generator state; seeds the spread of checks */
 };
@@ -87,6 +88,11 @@ bool health_connect_failed(struct health_fsm *h, lb_time now);
  * sooner, as after a connection that failed.
  */
 void health_hasten(struct health_fsm *h, lb_time now);
+/*
+ * No server of the service is up (`urgent` > 0), or some is again (0). While none is, checks are at most that far apart,
+ * and one good one brings the server back: whoever answers is better than nobody.
+ */
+void health_set_urgent(struct health_fsm *h, lb_duration urgent, lb_time now);
 /* The data path connected: consecutive connection failures are forgotten. */
 void health_connect_ok(struct health_fsm *h);
 
