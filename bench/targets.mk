@@ -1,7 +1,7 @@
 # Targets that measure lbd beside what it replaces. Results go to bench/results and into the READMEs.
 
 FELT := $(addprefix $(B)/bench/failover/probe/,felt.o connects.o sessions.o download.o client.o)
-FAILOVER_PROBES := $(addprefix $(B)/bench/failover/,client origin owner adverts nodeinit)
+FAILOVER_PROBES := $(addprefix $(B)/bench/failover/,client origin owner adverts nodeinit) $(B)/tests/lab/setgroups.so
 
 LOAD_PROGRAMS := $(addprefix $(B)/bench/load/,loadgen origin pick)
 

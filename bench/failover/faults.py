@@ -219,5 +219,12 @@ FAULTS = (
     Fault("busy-processor", "saturated processor, 60 s", _busy_processor, CPU_WATCH_SECONDS, CPU_WATCH_SECONDS),
 )
 BY_KEY = {fault.key: fault for fault in FAULTS}
+# The order of trials in a lab: a server that came back gets its share of sessions only after a while, so that between the
+# faults of servers there are others.
+ORDER = (
+    "none server-off power-off power-off-carrier clean-stop server-killed planned-switch election-killed election-stopped "
+    "server-stopped proxy-killed proxy-stopped everything-killed server-refusing reloads partition one-way servers-down "
+    "advert-loss short-stop reboot busy-processor"
+).split()
 # Of its own kind: it needs the whole machine, so that all stacks have it at the same time.
 TOGETHER = ("busy-processor",)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable
 
-from .faults import BUSY_LOOPS, FAULTS, TOGETHER
+from .faults import BUSY_LOOPS, FAULTS, ORDER, TOGETHER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACKS = ("lbd", "lbd-fast", "guide", "tuned")
@@ -110,12 +110,12 @@ def head(seed: int, rounds: int) -> dict[str, Any]:
 
 def cells(stacks: Iterable[str], faults: Iterable[str], rounds: int) -> list[Cell]:
     """Every trial, round by round, so that what changes on the machine changes for all stacks."""
-    faults = list(faults)
+    faults = sorted(faults, key=ORDER.index)
     return [Cell(stack, fault, turn) for turn in range(1, rounds + 1) for stack in stacks for fault in faults]
 
 
 def alone(todo: list[Cell]) -> list[Job]:
-    """A lab for each stack and round; the longest come first, so that the lanes end at the same time."""
+    """A lab for each stack and round."""
     jobs: dict[tuple[str, int], Job] = {}
     for cell in todo:
         if cell.fault not in TOGETHER:

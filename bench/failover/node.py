@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Mapping
 
 from lab import VIP, eventually, netns
 from lab.lb import LoadBalancer
@@ -18,7 +18,7 @@ from lab.topology import INTERFACE
 
 # systemd's RestartSec in the units of lbd and, by default, of everything else.
 RESTART_SECONDS = "0.1"
-_KEEP = f'while :; do "$@"; sleep {RESTART_SECONDS}; done'
+_KEEP = f'while :; do "$@"; {{after}} sleep {RESTART_SECONDS}; done'
 
 
 def _comm(pid: int) -> str:
@@ -66,12 +66,24 @@ class Node:
         """Every process ends at once."""
         self.host.kill_all()
 
-    def spawn(self, service: str, *argv: str, kept: bool = False, priority: bool = False) -> None:
-        """Starts a service; `kept`: by a supervisor that starts it again, `priority`: in realtime where that can be had."""
+    def spawn(
+        self,
+        service: str,
+        *argv: str,
+        kept: bool = False,
+        after: str = "",
+        priority: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Starts a service, with `priority` in realtime where that can be had.
+
+        `kept`: by a supervisor that starts it again when it has ended, and before that runs it once more with the word
+        `after`, as ExecStopPost= does.
+        """
         inside = ("nsenter", "--target", str(self._init), "--pid", "--mount", "--")
-        keeper = ("sh", "-c", _KEEP, f"keep-{service}") if kept else ()
+        keeper = ("sh", "-c", _KEEP.format(after=f'"$@" {after};' if after else ""), f"keep-{service}") if kept else ()
         log = self.directory / f"{service}.log"
-        Process([*inside, *keeper, *argv], self.name, log, priority=priority and available())
+        Process([*inside, *keeper, *argv], self.name, log, env, priority=priority and available())
 
     def release(self, service: str) -> None:
         """Its supervisor does not start it again."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab import VIP, netns
+from lab.node_faults import preload
 from lab.topology import API_PORT, HTTP_PORT, HTTPS_PORT, INTERFACE, MASTERS, WORKERS, address
 
 from .node import Node
@@ -161,7 +162,7 @@ class Guide(Stack):
             file.unlink()
         configuration = str(node.directory / "keepalived.conf")
         argv = ("keepalived", "--dont-fork", "--log-console", "--log-detail", "-f", configuration, *files)
-        node.spawn("keepalived", *argv, kept=self.kept, priority=self.kept)
+        node.spawn("keepalived", *argv, kept=self.kept, priority=self.kept, env=preload("setgroups"))
 
     def stop(self, node: Node) -> None:
         for name in ("keepalived", "haproxy"):
@@ -200,7 +201,7 @@ class Guide(Stack):
         """Whether the last that Keepalived said of its check is good."""
         with contextlib.suppress(OSError):
             text = (node.directory / "keepalived.log").read_text(encoding="utf-8", errors="replace")
-            said = re.findall(r"[Ss]cript[ (`]+check_apiserver[`')]* (?:now returning|succeeded|failed|timed out).*", text)
+            said = re.findall(r"[Ss]cript[ (`]+check_apiserver[`')]* (?:now returning|succeeded|failed|timed[_ ]out).*", text)
             return bool(said) and ("succeeded" in said[-1] or said[-1].endswith("now returning 0"))
         return False
 

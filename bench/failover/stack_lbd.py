@@ -1,4 +1,4 @@
-"""lbd as its unit runs it: under a supervisor, realtime where the machine gives it; and variants with a planted fault."""
+"""lbd as its unit runs it: under a supervisor that has it resign whenever it has ended, realtime where the machine gives it; and variants with a planted fault."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Lbd(Stack):
 
     def start(self, node: Node) -> None:
         if not node.pids("lbd", "sh"):
-            node.spawn("lbd", *node.host.lbd_argv(), kept=True, priority=True)
+            node.spawn("lbd", *node.host.lbd_argv(), kept=True, after="--resign", priority=True)
 
     def stop(self, node: Node) -> None:
         node.release("lbd")
