@@ -77,11 +77,11 @@ class Node:
     ) -> None:
         """Starts a service, with `priority` in realtime where that can be had.
 
-        `kept`: by a supervisor that starts it again when it has ended, and before that runs it once more with the word
-        `after`, as ExecStopPost= does.
+        `kept`: by a supervisor that starts it again when it has ended. With `after`, the shell command that runs in
+        between with the program as its arguments, as ExecStopPost= does.
         """
         inside = ("nsenter", "--target", str(self._init), "--pid", "--mount", "--")
-        keeper = ("sh", "-c", _KEEP.format(after=f'"$@" {after};' if after else ""), f"keep-{service}") if kept else ()
+        keeper = ("sh", "-c", _KEEP.format(after=after), f"keep-{service}") if kept else ()
         log = self.directory / f"{service}.log"
         Process([*inside, *keeper, *argv], self.name, log, env, priority=priority and available())
 

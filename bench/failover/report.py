@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import judge, plots
+from . import judge
 from .faults import FAULTS
 from .judge import Spread
 from .matrix import REPOSITORY, STACKS
@@ -123,6 +123,8 @@ def replace(document: Path, content: str) -> None:
 
 def publish(head: dict[str, Any], lines: list[dict[str, Any]], results: Path) -> None:
     """Draws the plots and writes both READMEs."""
+    from . import plots  # pylint: disable=import-outside-toplevel # what only measures needs no matplotlib
+
     rows = judge.spreads(lines)
     pictures = plots.draw(rows, results)
     shown = "\n".join(f"![{title}]({{path}}{name})" for title, name in pictures)

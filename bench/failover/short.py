@@ -1,4 +1,5 @@
-"""The short form in `make test`: lbd through the most telling faults once, and planted faults that must be found.
+"""The short form in `make test`: lbd through the most telling faults once, planted faults that must be found, and an
+interrupt that must leave nothing behind.
 
 Ends with `N passed, N failed`. A trial that shows what must not be is run once more, as scenarios are, since milliseconds
 are measured beside whatever else the machine does; LBD_STRICT=1 turns that off.
@@ -6,11 +7,14 @@ are measured beside whatever else the machine does; LBD_STRICT=1 turns that off.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,8 @@ PLANTED = (
     ("announces-late", "power-off", "no answer for"),
 )
 WATCHED_SECONDS = "2"
+ORIGINS_WITHIN = 10.0
+ENDED_WITHIN = 5.0
 
 
 def measure(jobs: list[Job], seed: int, directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
@@ -58,6 +64,51 @@ def show(line: dict[str, Any]) -> None:
             f"{line['stack']}: {line['fault']}: gap {line['plain_gap_ms']:g} ms, worst {line['plain_worst_ms']:g} ms, "
             f"failed {line['plain_failed']}, sessions lost {line['busy_lost']}, two owners {line['double_ms']:g} ms"
         )
+
+
+def carriers(mark: str) -> list[int]:
+    """The processes that have the mark in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+    return found
+
+
+def interrupted(directory: Path) -> str:
+    """Ctrl-C in the middle of a trial: what is wrong afterwards, or nothing."""
+    mark = f"BENCH_MARK={directory}"
+    argv = [sys.executable, "-m", "failover", "--rounds", "1", "--stacks", "lbd", "--faults", "none", "--no-readme"]
+    environment = {**os.environ, "BENCH_MARK": str(directory)}
+    with subprocess.Popen(
+        [*argv, "--results", str(directory / "interrupted")],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    ) as whole:
+        deadline = time.monotonic() + ORIGINS_WITHIN
+        while time.monotonic() < deadline and not any(_runs(pid, "origin") for pid in carriers(mark)):
+            time.sleep(0.1)
+        busy = len(carriers(mark))
+        whole.send_signal(signal.SIGINT)
+        try:
+            code = whole.wait(ENDED_WITHIN)
+        except subprocess.TimeoutExpired:
+            whole.kill()
+            return f"it goes on {ENDED_WITHIN:g} s after the interrupt"
+    left = carriers(mark)
+    if busy < 10:
+        return f"only {busy} processes before the interrupt: that proves nothing"
+    return f"{len(left)} processes are left" if left else "" if code == 130 else f"it ended with {code}, not with 130"
+
+
+def _runs(pid: int, name: str) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == name
+    return False
 
 
 def run(directory: Path) -> int:
@@ -85,6 +136,10 @@ def run(directory: Path) -> int:
         passed, failed = passed + seen, failed + (not seen)
         if not seen:
             print(f"the planted fault of {stack} in {fault} was not found, wanted: {said}; seen: {violations(line)}")
+    problem = interrupted(directory)
+    passed, failed = passed + (not problem), failed + bool(problem)
+    if problem:
+        print(f"interrupted: {problem}")
     print(f"{passed} passed, {failed} failed")
     return failed
 

@@ -19,6 +19,8 @@ _SERVICE = f"""
     check: {{type: http, path: /healthz}}
     servers:
 """
+# systemd runs ExecStopPost= once nothing of the service is left.
+_STOP_POST = 'while pgrep -x lbd-proxy >/dev/null; do :; done; "$@" --resign;'
 
 
 class Lbd(Stack):
@@ -39,7 +41,7 @@ class Lbd(Stack):
 
     def start(self, node: Node) -> None:
         if not node.pids("lbd", "sh"):
-            node.spawn("lbd", *node.host.lbd_argv(), kept=True, after="--resign", priority=True)
+            node.spawn("lbd", *node.host.lbd_argv(), kept=True, after=_STOP_POST, priority=True)
 
     def stop(self, node: Node) -> None:
         node.release("lbd")

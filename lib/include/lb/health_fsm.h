@@ -89,8 +89,8 @@ bool health_connect_failed(struct health_fsm *h, lb_time now);
  */
 void health_hasten(struct health_fsm *h, lb_time now);
 /*
- * No server of the service is up (`urgent` > 0), or some is again (0). While none is, checks are at most that far apart,
- * and one good one brings the server back: whoever answers is better than nobody.
+ * No server of the service is up (`urgent` > 0), or some is again (0). While none is, checks are at most that far
+ * apart, and one good one brings the server back: whoever answers is better than nobody.
  */
 void health_set_urgent(struct health_fsm *h, lb_duration urgent, lb_time now);
 /* The data path connected: consecutive connection failures are forgotten. */
