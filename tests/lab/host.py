@@ -85,12 +85,12 @@ class Answer:
 
 
 class ServerHost(Host):
-    """A master or a worker: nginx, on request also etcd (masters) and an echo server."""
+    """A worker, or a master (or what stands for one): nginx, on request also etcd (masters) and an echo server."""
 
     def __init__(self, name: str, directory: Path, authority: Authority) -> None:
         super().__init__(name, directory)
         self.authority = authority
-        self.port = topology.API_PORT if name in topology.MASTERS else topology.HTTP_PORT
+        self.port = topology.HTTP_PORT if name in topology.WORKERS else topology.API_PORT
         self._argv = servers.nginx_argv(name, self.directory, authority.issue("server"), authority.ca_file)
         self.nginx: Process | None = None
         self.etcd: Process | None = None

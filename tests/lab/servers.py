@@ -82,11 +82,11 @@ _API = """\
 
 
 def nginx_argv(name: str, directory: Path, certificate: Certificate, ca_file: Path) -> list[str]:
-    """Writes the configuration of an ingress or, on a master, of the API and returns how to start it."""
+    """Writes the configuration of a worker's ingress or of the API and returns how to start it."""
     checks = "".join(
         f"            if (-f {directory}/answer-{status}) {{ return {status}; }}\n" for status in _ANSWERS
     )
-    body = _API if name in topology.MASTERS else _INGRESS
+    body = _INGRESS if name in topology.WORKERS else _API
     text = (_HEAD + body).format(
         name=name,
         directory=directory,
