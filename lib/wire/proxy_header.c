@@ -196,6 +196,31 @@ static enum proxy_header_result decode_v2(const uint8_t *buf, size_t len, struct
 	return PROXY_HEADER_OK;
 }
 
+/* RFC 4291, 2.5.5.2: ::ffff:a.b.c.d, as sockets that serve both families call an IPv4 address. */
+static bool is_mapped(const struct lb_addr *addr)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return addr->family == AF_INET6 && memcmp(addr->bytes, prefix, sizeof(prefix)) == 0;
+}
+
+static void unmap(struct lb_addr *addr)
+{
+	struct lb_addr ipv4 = {.family = AF_INET};
+
+	memcpy(ipv4.bytes, addr->bytes + 12, 4);
+	*addr = ipv4;
+}
+
+/* What was IPv4 is judged and passed on as IPv4. */
+static void unmap_both(struct proxy_header *header)
+{
+	if (!is_mapped(&header->client.addr) || !is_mapped(&header->destination.addr))
+		return;
+	unmap(&header->client.addr);
+	unmap(&header->destination.addr);
+}
+
 /* Does buf begin like the signature, as far as it goes? */
 static bool begins_like(const uint8_t *buf, size_t len, const void *signature, size_t size)
 {
@@ -213,7 +238,9 @@ enum proxy_header_result proxy_header_decode(const uint8_t *buf, size_t len, str
 		result = len < sizeof(v2_signature) ? PROXY_HEADER_NEED_MORE : decode_v2(buf, len, &header);
 	else if (begins_like(buf, len, v1_signature, V1_SIGNATURE))
 		result = len < V1_SIGNATURE ? PROXY_HEADER_NEED_MORE : decode_v1(buf, len, &header);
-	if (result == PROXY_HEADER_OK)
+	if (result == PROXY_HEADER_OK) {
+		unmap_both(&header);
 		*out = header;
+	}
 	return result;
 }

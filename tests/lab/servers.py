@@ -51,6 +51,7 @@ _INGRESS = """\
     }}
     server {{
         listen {proxied} proxy_protocol;
+        listen [::]:{proxied} proxy_protocol;
         location / {{ return 200 "{name} $proxy_protocol_addr\\n"; }}
         location = /healthz {{ return 200 "ok\\n"; }}
     }}

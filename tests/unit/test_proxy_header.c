@@ -33,19 +33,29 @@ static const struct golden written[] = {
     {BYTES(SIGNATURE "\x20\x00\x00\x00"),			  LB_PROXY_V2, "",			   ""		     },
 };
 
-/* What others may write: the longest line; a unique id and NOOP behind the addresses; LOCAL with addresses that must be
- * ignored, also of a family nobody knows; PROXY of UNSPEC, UDP and UNIX. */
+#define MAPPED_PAIR                                                        \
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x0a\xc4\x23\x64" \
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x0a\xc4\x23\x1e\xc7\x38\x19\x2b"
+
+/* What others may write: IPv4 as a socket of both families has it, but not where one end is not; the longest line; a
+ * unique id and NOOP behind the addresses; LOCAL with addresses that must be ignored, also of a family nobody knows;
+ * PROXY of UNSPEC, UDP and UNIX. */
 static const struct golden read_only[] = {
-    {BYTES("PROXY UNKNOWN " ONES " " ONES " 65535 65535\r\n"),			       LB_PROXY_V1, "", ""		  },
-    {BYTES("PROXY UNKNOWN \r\n"),							  LB_PROXY_V1, "", ""		     },
+    {BYTES("PROXY UNKNOWN " ONES " " ONES " 65535 65535\r\n"),			       LB_PROXY_V1, "",				""		  },
+    {BYTES("PROXY UNKNOWN \r\n"),							  LB_PROXY_V1, "",				   ""		     },
     {BYTES(SIGNATURE "\x21\x11\x00\x15" IPV4_PAIR "\x05\x00\x02\xab\xcd\x04\x00\x01\x00"), LB_PROXY_V2,
-     "10.196.35.100:51000",										 "10.196.35.30:6443"},
-    {BYTES(SIGNATURE "\x20\x11\x00\x0c" IPV4_PAIR),					    LB_PROXY_V2, "", ""		       },
-    {BYTES(SIGNATURE "\x20\xff\x00\x01\xff"),					      LB_PROXY_V2, "", ""		 },
-    {BYTES(SIGNATURE "\x21\x00\x00\x00"),						  LB_PROXY_V2, "", ""		     },
-    {BYTES(SIGNATURE "\x21\x12\x00\x0c" IPV4_PAIR),					    LB_PROXY_V2, "", ""		       },
-    {BYTES(SIGNATURE "\x21\x22\x00\x24" IPV6_PAIR),					    LB_PROXY_V2, "", ""		       },
-    {BYTES(SIGNATURE "\x21\x31\x00\x02/\x00"),					       LB_PROXY_V2, "", ""		  },
+     "10.196.35.100:51000",													     "10.196.35.30:6443"},
+    {BYTES("PROXY TCP6 ::ffff:10.196.35.100 ::ffff:10.196.35.30 51000 6443\r\n"),	  LB_PROXY_V1, "10.196.35.100:51000",
+     "10.196.35.30:6443"																   },
+    {BYTES(SIGNATURE "\x21\x21\x00\x24" MAPPED_PAIR),				      LB_PROXY_V2, "10.196.35.100:51000",	  "10.196.35.30:6443"},
+    {BYTES("PROXY TCP6 ::ffff:10.196.35.100 2001:db8::2 51000 6443\r\n"),		  LB_PROXY_V1, "[::ffff:10.196.35.100]:51000",
+     "[2001:db8::2]:6443"																  },
+    {BYTES(SIGNATURE "\x20\x11\x00\x0c" IPV4_PAIR),					    LB_PROXY_V2, "",			     ""		       },
+    {BYTES(SIGNATURE "\x20\xff\x00\x01\xff"),					      LB_PROXY_V2, "",			       ""		 },
+    {BYTES(SIGNATURE "\x21\x00\x00\x00"),						  LB_PROXY_V2, "",				   ""		     },
+    {BYTES(SIGNATURE "\x21\x12\x00\x0c" IPV4_PAIR),					    LB_PROXY_V2, "",			     ""		       },
+    {BYTES(SIGNATURE "\x21\x22\x00\x24" IPV6_PAIR),					    LB_PROXY_V2, "",			     ""		       },
+    {BYTES(SIGNATURE "\x21\x31\x00\x02/\x00"),					       LB_PROXY_V2, "",				""		  },
 };
 
 static struct lb_endpoint endpoint(const char *text)

@@ -43,8 +43,9 @@ struct proxy_header {
 /*
  * Look for a header at the beginning of buf. Nothing is remembered between calls: the caller peeks at the socket,
  * asks again with the longer buffer while more is needed, and then takes exactly length bytes away. *out is
- * untouched unless PROXY_HEADER_OK. Type-length-value fields of v2 are skipped; a v2 header of a transport other than
- * TCP over IP (UNSPEC, UDP, UNIX) and "UNKNOWN" in v1 are local.
+ * untouched unless PROXY_HEADER_OK. IPv4-mapped IPv6 addresses, which a dual-stack HAProxy sends, become IPv4 where
+ * both are. Type-length-value fields of v2 are skipped; a v2 header of a transport other than TCP over IP (UNSPEC, UDP,
+ * UNIX) and "UNKNOWN" in v1 are local.
  */
 enum proxy_header_result proxy_header_decode(const uint8_t *buf, size_t len, struct proxy_header *out);
 
