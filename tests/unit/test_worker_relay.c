@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lb/hash.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +318,59 @@ START_TEST(idle_and_half_closed_sessions_end_in_time)
 }
 END_TEST
 
+/* The worker's socket whose far end is this one; both live in this process. */
+static int far_end(int fd)
+{
+	struct sockaddr_in own, peer;
+	socklen_t len = sizeof(own);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&own, &len), 0);
+	for (int other = 0; other < 1024; other++) {
+		len = sizeof(peer);
+		if (getpeername(other, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET &&
+		    peer.sin_port == own.sin_port && peer.sin_addr.s_addr == own.sin_addr.s_addr)
+			return other;
+	}
+	ck_abort_msg("nobody is connected to descriptor %d", fd);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	ck_assert_int_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* F39, F48: the kernel finds out on both sides who has vanished. Sessions of less than a second do not need it. */
+START_TEST(both_sides_have_keepalive_and_a_user_timeout)
+{
+	int fd[2];
+
+	rig.service.keepalive_idle = LB_SEC(7);
+	rig.service.keepalive_interval = LB_SEC(2);
+	rig.service.keepalive_count = 4;
+	rig.service.user_timeout = LB_MSEC(8500);
+	rig_publish(&rig);
+	rig_pair(&rig, web, &fd[0], &fd[1]);
+	for (int side = 0; side < 2; side++) {
+		int end = far_end(fd[side]);
+
+		for (int i = 0; i < 300 && option(end, SOL_SOCKET, SO_KEEPALIVE) == 0; i++)
+			usleep(10000);
+		ck_assert_int_eq(option(end, SOL_SOCKET, SO_KEEPALIVE), 1);
+		ck_assert_int_eq(option(end, IPPROTO_TCP, TCP_KEEPIDLE), 7);
+		ck_assert_int_eq(option(end, IPPROTO_TCP, TCP_KEEPINTVL), 2);
+		ck_assert_int_eq(option(end, IPPROTO_TCP, TCP_KEEPCNT), 4);
+		ck_assert_int_eq(option(end, IPPROTO_TCP, TCP_USER_TIMEOUT), 8500);
+		ck_assert_int_eq(option(end, IPPROTO_TCP, TCP_NODELAY), 1);
+	}
+	close(fd[0]);
+	close(fd[1]);
+}
+END_TEST
+
 /* A server may answer and close before it has read everything: the answer is not lost. */
 START_TEST(an_answer_sent_before_a_reset_is_delivered)
 {
@@ -349,6 +404,7 @@ int main(void)
 	tcase_add_test(tc, a_slow_reader_stops_the_sender);
 	tcase_add_test(tc, reset_in_the_middle_of_a_stream_leaks_nothing);
 	tcase_add_test(tc, idle_and_half_closed_sessions_end_in_time);
+	tcase_add_test(tc, both_sides_have_keepalive_and_a_user_timeout);
 	tcase_add_test(tc, an_answer_sent_before_a_reset_is_delivered);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
