@@ -16,7 +16,7 @@ from .lb import LoadBalancer
 from .netns import command
 from .paths import base
 from .pki import Authority
-from .probes import ArpProbe, OpenLoop, Sessions
+from .probes import ArpProbe, Crowd, HalfClose, OpenLoop, Sessions, SynFlood
 from .process import kill_all
 from .wait import eventually
 
@@ -194,3 +194,18 @@ class Lab(Faults):
     def arpprobe(self, address: str = topology.VIP, interval_ms: float = 10) -> ArpProbe:
         """Who answers for the address, asked from the observer."""
         return ArpProbe(self.observer, "-i", str(interval_ms), topology.INTERFACE, address)
+
+    def crowd(
+        self, count: int, port: int, rate: float = 0, text: str = "", address: str = topology.VIP, host: Host | None = None
+    ) -> Crowd:
+        """So many connections at once (or `rate` a second) that, but for an optional first text, stay silent."""
+        options = (*(("-r", str(rate)) if rate else ()), *(("-s", text) if text else ()))
+        return Crowd(host or self.client, "-n", str(count), *options, address, str(port))
+
+    def halfclose(self, count: int, port: int, answers: bool = False) -> HalfClose:
+        """A client that half-closes so many connections after it has spoken, or answers a server that does."""
+        return HalfClose(self.client, *(("-e",) if answers else ()), "-n", str(count), topology.VIP, str(port))
+
+    def synflood(self, rate: float, address: str, port: int) -> SynFlood:
+        """So many SYNs a second from the client's place."""
+        return SynFlood(self.client, "-r", str(rate), address, str(port))

@@ -190,3 +190,41 @@ class ArpProbe(Probe):
     def both_ms(self) -> float:
         """For how long more than one answered."""
         return self.summary["both_ms"]
+
+
+class Crowd(Probe):
+    """Connections that do nothing, held until the end of the block."""
+
+    name = "crowd"
+
+    def open(self) -> int:
+        """How many are open, to a hundredth of all; also while they are being opened."""
+        return int(self.lines()[-1][1])
+
+    def ended(self) -> int:
+        """How many have ended, likewise."""
+        return int(self.lines()[-1][2])
+
+    def settled(self, count: int) -> bool:
+        """Whether of so many each is either open or has ended, to a hundredth."""
+        return self.open() + self.ended() >= count - count // 100 - 1
+
+    def endings(self) -> dict[str, int]:
+        """How many ended in which way, once the block is left."""
+        return {how: count for how, count in self.summary["ended"].items() if count}
+
+
+class HalfClose(Probe):
+    """Connections on which one end finishes first and the other sends everything back."""
+
+    name = "halfclose"
+
+    def finished(self) -> bool:
+        """Whether every connection has ended (a client)."""
+        return self._ended()
+
+
+class SynFlood(Probe):
+    """SYNs from addresses that nobody has."""
+
+    name = "synflood"
