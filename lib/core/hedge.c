@@ -27,20 +27,28 @@ lb_duration hedge_delay(const struct hedge_rtt *r)
 	return delay > DELAY_MAX ? DELAY_MAX : delay;
 }
 
+/* No share is less than one attempt, or a worker could never hedge. */
+static double burst(const struct hedge_budget *b)
+{
+	double share = b->sharers > 1 ? BUDGET_BURST / b->sharers : BUDGET_BURST;
+
+	return share > 1.0 ? share : 1.0;
+}
+
 static void start(struct hedge_budget *b)
 {
 	if (b->started)
 		return;
 	b->started = true;
-	b->tokens = BUDGET_BURST;
+	b->tokens = burst(b);
 }
 
 void hedge_earn(struct hedge_budget *b)
 {
 	start(b);
 	b->tokens += BUDGET_FRACTION;
-	if (b->tokens > BUDGET_BURST)
-		b->tokens = BUDGET_BURST;
+	if (b->tokens > burst(b))
+		b->tokens = burst(b);
 }
 
 bool hedge_spend(struct hedge_budget *b)

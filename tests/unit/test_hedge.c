@@ -99,6 +99,19 @@ START_TEST(no_more_than_the_burst_is_saved)
 }
 END_TEST
 
+START_TEST(threads_share_the_burst)
+{
+	struct hedge_budget two = {.sharers = 2}, many = {.sharers = 64};
+
+	for (int i = 0; i < 1000; i++) {
+		hedge_earn(&two);
+		hedge_earn(&many);
+	}
+	ck_assert_int_eq(spend_all(&two), 5);
+	ck_assert_int_eq(spend_all(&many), 1);
+}
+END_TEST
+
 START_TEST(refusals_cost_nothing)
 {
 	struct hedge_budget b = {0};
@@ -123,6 +136,7 @@ int main(void)
 	tcase_add_test(all, zero_is_not_unknown);
 	tcase_add_test(all, a_burst_of_ten_then_one_in_ten);
 	tcase_add_test(all, no_more_than_the_burst_is_saved);
+	tcase_add_test(all, threads_share_the_burst);
 	tcase_add_test(all, refusals_cost_nothing);
 	suite_add_tcase(suite, all);
 

@@ -19,8 +19,12 @@ void hedge_rtt_sample(struct hedge_rtt *r, lb_duration connect_time);
 /* Delay before the second attempt: 4 x smoothed within 20..250 ms; without a sample 100 ms. */
 lb_duration hedge_delay(const struct hedge_rtt *r);
 
-/* At most 10 % extra connects per second beyond a burst of 10. Zero-initialise. */
+/*
+ * At most 10 % extra connects per second beyond a burst of 10. Zero-initialise. Where several threads have a budget of
+ * their own for the same service, each has its share of the burst.
+ */
 struct hedge_budget {
+	uint32_t sharers; /* 0 or 1: none */
 	double tokens;
 	bool started;
 };
