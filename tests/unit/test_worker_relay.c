@@ -5,10 +5,12 @@
 #include <lb/hash.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/worker_rig.h"
@@ -199,6 +201,76 @@ START_TEST(every_byte_arrives_through_copy_and_splice)
 	rig_wait_counter(&rig, &rig.block->slot[0].sessions, 0);
 	ck_assert_uint_eq(counter_get(&rig.block->slot[0].bytes_in), PAIRS * bytes);
 	ck_assert_uint_eq(counter_get(&rig.block->slot[0].bytes_out), PAIRS * bytes / 2);
+}
+END_TEST
+
+static void *echo(void *arg)
+{
+	static char bytes[1 << 16];
+	int fd = *(int *)arg;
+	ssize_t n;
+
+	while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+		rig_write(fd, bytes, (size_t)n);
+	return NULL;
+}
+
+/* Send a message and take it back while the rest is still being sent; whole, or the test fails. */
+static void ask(int fd, const char *message, size_t len)
+{
+	static char back[1 << 20];
+
+	for (size_t sent = 0, got = 0; got < len;) {
+		struct pollfd p = {.fd = fd, .events = (short)(POLLIN | (sent < len ? POLLOUT : 0))};
+
+		ck_assert_int_eq(poll(&p, 1, 5000), 1);
+		if (sent < len && (p.revents & POLLOUT) != 0) {
+			ssize_t n = send(fd, message + sent, len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+			sent += n > 0 ? (size_t)n : 0;
+		}
+		if ((p.revents & POLLIN) != 0) {
+			ssize_t n = recv(fd, back, sizeof(back), 0);
+			ck_assert_int_gt(n, 0);
+			ck_assert_msg(memcmp(back, message + got, (size_t)n) == 0, "bytes after %zu differ", got);
+			got += (size_t)n;
+		}
+	}
+}
+
+static int open_pipes(void)
+{
+	struct stat st;
+	int count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	return count;
+}
+
+/* A conversation of small messages with large ones in between: each direction changes its mode again and again. */
+START_TEST(messages_of_up_to_a_megabyte_come_back_whole)
+{
+	enum { ROUNDS = 40, SMALL_ONES = 6 };
+	static char message[1 << 20];
+	uint64_t state = 4711, content = 42;
+	int client, server, before = open_pipes();
+	pthread_t thread;
+
+	for (size_t i = 0; i < sizeof(message); i++)
+		message[i] = (char)(lb_random_next(&content) >> 11);
+	rig_pair(&rig, web, &client, &server);
+	pthread_create(&thread, NULL, echo, &server);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < SMALL_ONES; i++)
+			ask(client, message + round, 1 + lb_random_below(&state, 2000));
+		ask(client, message, sizeof(message) - lb_random_below(&state, sizeof(message) / 2));
+	}
+	/* Pipes wait for their next use: splice had its share. */
+	ck_assert_int_gt(open_pipes(), before);
+	shutdown(client, SHUT_WR);
+	pthread_join(thread, NULL);
+	close(client);
+	close(server);
 }
 END_TEST
 
@@ -401,6 +473,7 @@ int main(void)
 	tcase_add_test(tc, a_half_closed_session_goes_on_the_other_way);
 	tcase_add_test(tc, a_reset_is_passed_on_as_a_reset);
 	tcase_add_loop_test(tc, every_byte_arrives_through_copy_and_splice, 0, 2);
+	tcase_add_test(tc, messages_of_up_to_a_megabyte_come_back_whole);
 	tcase_add_test(tc, a_slow_reader_stops_the_sender);
 	tcase_add_test(tc, reset_in_the_middle_of_a_stream_leaks_nothing);
 	tcase_add_test(tc, idle_and_half_closed_sessions_end_in_time);
