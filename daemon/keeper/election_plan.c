@@ -334,7 +334,11 @@ void election_plan_on_roles(struct election *e)
 {
 	handover_on_roles(&e->handover);
 	if (e->standby_change.done && (e->fsm.state == VRRP_FAULT || e->fsm.state == VRRP_INIT))
-		answer(&e->standby_change, true, "", "this node is on standby");
+		answer(&e->standby_change, true, "",
+		       election_peers_owner(e) >= 0 || best_successor(e) >= 0
+			   ? "this node is on standby"
+			   : "this node is on standby; warning: no other node that can serve is heard, so nobody owns "
+			     "the VIP until one is, or until: lbctl standby off");
 }
 
 void election_plan_init(struct election *e)

@@ -40,6 +40,8 @@ const struct command command_table[] = {
 	 1, 1, BIT(COMMAND_WAIT_FOR) | BIT(COMMAND_KILL_AFTER), command_maint},
 	{"weight", "SERVICE/SERVER N", "change the weight of a server",
 	 2, 2, 0, command_weight},
+	{"limit", "SERVICE/SERVER N | none", "at most so many sessions for a server",
+	 2, 2, 0, command_limit},
 	{"kill", "SERVICE/SERVER | ID", "reset the sessions of a server, or one session",
 	 1, 1, 0, command_kill},
 	{"failover", "[--to NODE] [--wait]", "hand the VIP over to another node",

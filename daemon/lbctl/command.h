@@ -89,7 +89,7 @@ lb_time command_clock(void);
 /* The verbs. */
 command_run command_status, command_why, command_events, command_connections, command_doctor, command_metrics,
     command_version;
-command_run command_drain, command_ready, command_maint, command_weight, command_kill;
+command_run command_drain, command_ready, command_maint, command_weight, command_limit, command_kill;
 command_run command_failover, command_standby;
 command_run command_reload, command_check, command_diff, command_config, command_keygen;
 

@@ -49,13 +49,14 @@ static int64_t read_number(const char *path, const char *label, int base)
 	return value;
 }
 
-static void examine_process(struct doctor *d, pid_t pid)
+static void examine_process(struct doctor *d, pid_t pid, int64_t sessions)
 {
 	char limits[64], status[64];
 
 	snprintf(limits, sizeof(limits), "/proc/%d/limits", (int)pid);
 	snprintf(status, sizeof(status), "/proc/%d/status", (int)pid);
 	doctor_process(d, &(struct doctor_process){.files = read_number(limits, "Max open files", 10),
+						   .sessions = sessions,
 						   .capabilities = read_number(status, "CapEff:", 16)});
 }
 
@@ -84,6 +85,16 @@ static void examine_interface(struct doctor *d, const char *interface)
 	doctor_interface(d, interface, all > own ? all : own);
 }
 
+static void examine_config(const struct command_call *call, struct doctor *d)
+{
+	struct client_reply config;
+
+	if (command_get(call, "/v1/config", &config) != COMMAND_OK)
+		return;
+	doctor_config(d, config.json);
+	client_reply_free(&config);
+}
+
 int command_doctor(const struct command_call *call)
 {
 	struct client_reply reply;
@@ -98,10 +109,12 @@ int command_doctor(const struct command_call *call)
 	if (code != COMMAND_OK)
 		return code;
 	d = doctor_new();
+	examine_config(call, d);
 	doctor_status(d, reply.json);
+	doctor_certificates(d, reply.json, format_now());
 	keeper = find_keeper(call->socket_path);
 	if (keeper > 0)
-		examine_process(d, keeper);
+		examine_process(d, keeper, (int64_t)format_number(reply.json, "session_limit", 0));
 	examine_kernel(d);
 	json_array_foreach(json_object_get(reply.json, "vips"), i, vip)
 	    examine_interface(d, format_string(vip, "interface"));

@@ -1,4 +1,4 @@
-/* One server and its sessions: drain, ready, maint, weight, kill. */
+/* One server and its sessions: drain, ready, maint, weight, limit, kill. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +172,26 @@ int command_weight(const struct command_call *call)
 	code = post_server(call, &target, json_pack("{s:i}", "weight", (int)(weight > 100000 ? 100000 : weight)));
 	if (code == COMMAND_OK && !call->json)
 		printf("%s/%s has weight %ld now, on this node only\n", target.service, target.server, weight);
+	return code;
+}
+
+int command_limit(const struct command_call *call)
+{
+	static const long most = 1000000;
+	struct command_target target;
+	bool none = strcmp(call->arguments[1], "none") == 0;
+	long limit = none ? 0 : parse_number(call->arguments[1]);
+	int code;
+
+	if (!command_target(call->arguments[0], &target))
+		return COMMAND_USAGE;
+	if (limit < 0 || limit > most || (limit == 0 && !none))
+		return command_fail(COMMAND_USAGE, "a limit is a whole number from 1 to 1000000, or \"none\"");
+	code = post_server(call, &target, json_pack("{s:i}", "max_connections", (int)limit));
+	if (code == COMMAND_OK && !call->json)
+		printf(none ? "%s/%s has no limit of sessions now, on this node only\n"
+			    : "%s/%s takes at most %s sessions now, on this node only\n",
+		       target.service, target.server, call->arguments[1]);
 	return code;
 }
 

@@ -12,19 +12,75 @@
 #include "daemon/lbctl/status.h"
 #include "daemon/lbctl/table.h"
 
-/* Two descriptors for each session and as many for its pipes. */
-#define PEER_PORT      8650 /* unless peer_port in the configuration says otherwise */
-#define FILES_SESSION  4
 #define FILES_ENOUGH   65536
 #define PORTS_ENOUGH   10000
 #define BACKLOG_ENOUGH 1024
 /* arp_ignore 8: no answer for any local address. */
-#define ARP_IGNORE_ALL 8
+#define ARP_IGNORE_ALL	 8
+#define CERTIFICATE_DAYS 14
+#define DAY_SECONDS	 86400.
 
 struct doctor {
 	struct table *table;
+	struct lb_text advice; /* of each finding that is not well */
 	json_t *findings;
+	int64_t peer_port; /* 0: not known */
 	enum doctor_level worst;
+};
+
+/* What is looked at; why it matters, and what to do where it is not well. */
+enum topic {
+	TOPIC_ROLE,
+	TOPIC_PEER,
+	TOPIC_PEER_DEAF,
+	TOPIC_PEER_STOPPED,
+	TOPIC_LEASE,
+	TOPIC_VIP,
+	TOPIC_KEY,
+	TOPIC_RELOAD,
+	TOPIC_STATUS,
+	TOPIC_CAPABILITIES,
+	TOPIC_FILES,
+	TOPIC_PORTS,
+	TOPIC_BACKLOG,
+	TOPIC_ARP,
+	TOPIC_CERTIFICATE,
+};
+
+static const struct {
+	const char *check; /* NULL: named by the caller */
+	const char *why, *todo;
+} topics[] = {
+    [TOPIC_ROLE] = {"role",	    "a node that cannot serve never takes the VIP, so the cluster has one node less",
+		    "lbctl why vip tells since when and what it waits for"																	 },
+    [TOPIC_PEER] = {NULL,		  "without the peer nobody takes over when this node fails, and two nodes may own the VIP",
+		    "is lbd running there, and does every firewall between let protocol 112 and the peer port pass?"												    },
+    [TOPIC_PEER_DEAF] = {NULL,	       "it would take the VIP although this node owns it",
+			 "what this node sends is lost on the way: look at firewalls, and at the key on both nodes"													   },
+    [TOPIC_PEER_STOPPED] = {NULL,		  "without the peer nobody takes over when this node fails",
+		    "start it again when its maintenance is over: systemctl start lbd"															     },
+    [TOPIC_LEASE] = {"kernel lease",   "a hung lbd answers for the VIP beside its successor until it is ended",
+		     "load nf_tables, and leave election.fence at auto"																	     },
+    [TOPIC_VIP] = {"VIP",		  "clients reach the wrong host at random",
+		    "find the host by its MAC address and take the VIP away there"																 },
+    [TOPIC_KEY] = {"authentication", "any host of the segment can take the VIP away",
+		    "make a key with lbctl keygen, copy it to every node, and set key_file"															},
+    [TOPIC_RELOAD] = {"reload",		"the running configuration is older than the file, and the next start would refuse it",
+		      "lbctl check names every error; mend the file, then lbctl reload"															      },
+    [TOPIC_STATUS] = {"status",		"clients may not be served, or not after the next failure",
+		      "lbctl why tells the state of the VIP and of each server that is not up"														       },
+    [TOPIC_CAPABILITIES] = {"capabilities",
+		    "with less lbd cannot move the VIP, with more a fault in it could do more harm",			    "start it by the unit that came with it, without drop-ins that change capabilities"},
+    [TOPIC_FILES] = {"open files",	   "further connections wait while all descriptors are in use",
+		     "raise LimitNOFILE in the unit"																				},
+    [TOPIC_PORTS] = {"local ports",    "each session to one server needs a port of its own here",
+		     "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"																	  },
+    [TOPIC_BACKLOG] = {"accept queue",   "connections that come at once, as after a takeover, are dropped beyond it",
+		       "sysctl -w net.core.somaxconn=4096"																			    },
+    [TOPIC_ARP] = {"ARP",		  "nobody finds the VIP on this interface",
+		    "set arp_ignore of the interface and of all to 0 or 1"																	 },
+    [TOPIC_CERTIFICATE] = {"certificates",   "the check fails on that day and its server goes out",
+			   "renew it; a file is read again without a reload"																	      },
 };
 
 struct doctor *doctor_new(void)
@@ -46,8 +102,9 @@ struct doctor *doctor_new(void)
 
 static const char *const level_words[] = {"ok", "warning", "bad"};
 
-static void __attribute__((format(printf, 4, 5)))
-add(struct doctor *d, enum doctor_level level, const char *check, const char *fmt, ...)
+/* check NULL: as the topic is called. */
+static void __attribute__((format(printf, 5, 6)))
+add(struct doctor *d, enum doctor_level level, enum topic topic, const char *check, const char *fmt, ...)
 {
 	static const enum table_tint tints[] = {TABLE_GOOD, TABLE_WARN, TABLE_BAD};
 	char found[256];
@@ -56,12 +113,18 @@ add(struct doctor *d, enum doctor_level level, const char *check, const char *fm
 	va_start(args, fmt);
 	vsnprintf(found, sizeof(found), fmt, args);
 	va_end(args);
+	check = check ? check : topics[topic].check;
 	d->worst = level > d->worst ? level : d->worst;
 	table_cell(d->table, tints[level], "%s", level_words[level]);
 	table_cell(d->table, TABLE_PLAIN, "%s", check);
 	table_cell(d->table, TABLE_PLAIN, "%s", found);
-	json_array_append_new(
-	    d->findings, json_pack("{s:s, s:s, s:s}", "level", level_words[level], "check", check, "found", found));
+	json_array_append_new(d->findings,
+			      json_pack("{s:s, s:s, s:s, s:s, s:s}", "level", level_words[level], "check", check,
+					"found", found, "why", topics[topic].why, "do", topics[topic].todo));
+	if (level == DOCTOR_OK)
+		return;
+	lb_text_addf(&d->advice, "\n%s: %s: %s\n  why: %s\n  do:  %s\n", level_words[level], check, found,
+		     topics[topic].why, topics[topic].todo);
 }
 
 static void judge_peer(struct doctor *d, const json_t *peer)
@@ -69,12 +132,16 @@ static void judge_peer(struct doctor *d, const json_t *peer)
 	char check[96], ms[FORMAT_TEXT];
 
 	snprintf(check, sizeof(check), "peer %s", format_string(peer, "name"));
-	if (!format_bool(peer, "heard", false))
-		add(d, DOCTOR_BAD, check, "not heard; is lbd running there, and does UDP port %d pass?", PEER_PORT);
+	if (status_was_stopped(peer))
+		add(d, DOCTOR_BAD, TOPIC_PEER_STOPPED, check, "lbd was stopped there");
+	else if (!format_bool(peer, "heard", false) && d->peer_port > 0)
+		add(d, DOCTOR_BAD, TOPIC_PEER, check, "not heard on UDP port %" PRId64, d->peer_port);
+	else if (!format_bool(peer, "heard", false))
+		add(d, DOCTOR_BAD, TOPIC_PEER, check, "not heard");
 	else if (!format_bool(peer, "hears_us", false))
-		add(d, DOCTOR_BAD, check, "heard, but does not hear this node");
+		add(d, DOCTOR_BAD, TOPIC_PEER_DEAF, check, "heard, but does not hear this node");
 	else
-		add(d, DOCTOR_OK, check, "heard %s ago and hears this node",
+		add(d, DOCTOR_OK, TOPIC_PEER, check, "heard %s ago and hears this node",
 		    format_ms(format_number(peer, "heard_ms", 0), ms));
 }
 
@@ -82,11 +149,26 @@ static void judge_peer(struct doctor *d, const json_t *peer)
 static void judge_lease(struct doctor *d, const char *fence, bool owner)
 {
 	if (strcmp(fence, "lease") == 0)
-		add(d, DOCTOR_OK, "kernel lease", "%s", owner ? "in force" : "ready for when this node owns the VIP");
+		add(d, DOCTOR_OK, TOPIC_LEASE, NULL, "%s",
+		    owner ? "in force" : "ready for when this node owns the VIP");
 	else if (strcmp(fence, "address") == 0)
-		add(d, DOCTOR_WARNING, "kernel lease", "only the lifetime of the address; is nf_tables missing?");
+		add(d, DOCTOR_WARNING, TOPIC_LEASE, NULL, "only the lifetime of the address; is nf_tables missing?");
 	else
-		add(d, DOCTOR_WARNING, "kernel lease", "off: a hung lbd keeps the VIP");
+		add(d, DOCTOR_WARNING, TOPIC_LEASE, NULL, "off: a hung lbd keeps the VIP");
+}
+
+static void judge_reload(struct doctor *d, const json_t *refused)
+{
+	if (json_is_object(refused))
+		add(d, DOCTOR_WARNING, TOPIC_RELOAD, NULL, "the last one was refused: %s",
+		    format_string(refused, "reason"));
+	else
+		add(d, DOCTOR_OK, TOPIC_RELOAD, NULL, "the configuration in force is the one that was asked for last");
+}
+
+void doctor_config(struct doctor *d, const json_t *config)
+{
+	d->peer_port = (int64_t)format_number(config, "peer_port", 0);
 }
 
 void doctor_status(struct doctor *d, const json_t *status)
@@ -98,28 +180,59 @@ void doctor_status(struct doctor *d, const json_t *status)
 	size_t i;
 
 	if (*obstacle)
-		add(d, DOCTOR_BAD, "role", "%s: %s", role, obstacle);
+		add(d, DOCTOR_BAD, TOPIC_ROLE, NULL, "%s: %s", role, obstacle);
 	else
-		add(d, DOCTOR_OK, "role", "%s", role);
+		add(d, DOCTOR_OK, TOPIC_ROLE, NULL, "%s", role);
 	json_array_foreach(json_object_get(status, "nodes"), i, node) if (!format_bool(node, "self", false))
 	    judge_peer(d, node);
 	judge_lease(d, format_string(status, "fence"), owner);
 	if (format_bool(status, "foreign_owner", false))
-		add(d, DOCTOR_BAD, "VIP", "somebody else answers for it");
+		add(d, DOCTOR_BAD, TOPIC_VIP, NULL, "somebody else answers for it");
 	else if (owner)
-		add(d, DOCTOR_OK, "VIP", "nobody else answers for it");
+		add(d, DOCTOR_OK, TOPIC_VIP, NULL, "nobody else answers for it");
 	else if (*format_string(status, "owner"))
-		add(d, DOCTOR_OK, "VIP", "owned by %s", format_string(status, "owner"));
+		add(d, DOCTOR_OK, TOPIC_VIP, NULL, "owned by %s", format_string(status, "owner"));
 	if (format_bool(status, "authenticated", false))
-		add(d, DOCTOR_OK, "authentication", "adverts and peer link are authenticated");
+		add(d, DOCTOR_OK, TOPIC_KEY, NULL, "adverts and peer link are authenticated");
 	else
-		add(d, DOCTOR_WARNING, "authentication", "none: key_file is not set");
+		add(d, DOCTOR_WARNING, TOPIC_KEY, NULL, "none: key_file is not set");
+	judge_reload(d, json_object_get(status, "reload_refused"));
 	/* Everything at once, in the words of `status`. */
 	if (status_judge(status, &problems) <= STATUS_BACKUP)
-		add(d, DOCTOR_OK, "status", "healthy");
+		add(d, DOCTOR_OK, TOPIC_STATUS, NULL, "healthy");
 	for (char *line = problems.data ? strtok(problems.data, "\n") : NULL; line; line = strtok(NULL, "\n"))
-		add(d, DOCTOR_BAD, "status", "%s", line);
+		add(d, DOCTOR_BAD, TOPIC_STATUS, NULL, "%s", line);
 	lb_text_free(&problems);
+}
+
+/* The certificate that ends first is told. */
+void doctor_certificates(struct doctor *d, const json_t *status, double now)
+{
+	static const char *const keys[] = {"certificate_ends", "client_certificate_ends"};
+	const json_t *service, *server;
+	char first[160] = "";
+	double ends = -1;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(status, "services"), i, service)
+	    json_array_foreach(json_object_get(service, "servers"), j, server) for (int k = 0; k < 2; k++)
+	{
+		double at = format_instant(format_string(json_object_get(server, "check"), keys[k]));
+
+		if (at < 0 || (ends >= 0 && at >= ends))
+			continue;
+		ends = at;
+		snprintf(first, sizeof(first), "%s%s/%s", k == 1 ? "client certificate for " : "",
+			 format_string(service, "name"), format_string(server, "name"));
+	}
+	if (ends < 0)
+		return;
+	add(d,
+	    ends <= now					  ? DOCTOR_BAD
+	    : ends < now + CERTIFICATE_DAYS * DAY_SECONDS ? DOCTOR_WARNING
+							  : DOCTOR_OK,
+	    TOPIC_CERTIFICATE, NULL, ends <= now ? "%s ended %.0f days ago" : "%s ends first, in %.0f days", first,
+	    ends <= now ? (now - ends) / DAY_SECONDS : (ends - now) / DAY_SECONDS);
 }
 
 static void judge_capabilities(struct doctor *d, int64_t have)
@@ -128,11 +241,13 @@ static void judge_capabilities(struct doctor *d, int64_t have)
 	    INT64_C(1) << CAP_NET_ADMIN | INT64_C(1) << CAP_NET_RAW | INT64_C(1) << CAP_NET_BIND_SERVICE;
 
 	if ((have & needed) != needed)
-		add(d, DOCTOR_BAD, "capabilities", "the keeper lacks some of net_admin, net_raw, net_bind_service");
+		add(d, DOCTOR_BAD, TOPIC_CAPABILITIES, NULL,
+		    "the keeper lacks some of net_admin, net_raw, net_bind_service");
 	else if (have != needed)
-		add(d, DOCTOR_WARNING, "capabilities", "the keeper has more than it needs: %" PRIx64, (uint64_t)have);
+		add(d, DOCTOR_WARNING, TOPIC_CAPABILITIES, NULL, "the keeper has more than it needs: %" PRIx64,
+		    (uint64_t)have);
 	else
-		add(d, DOCTOR_OK, "capabilities", "net_admin, net_raw, net_bind_service and no other");
+		add(d, DOCTOR_OK, TOPIC_CAPABILITIES, NULL, "net_admin, net_raw, net_bind_service and no other");
 }
 
 void doctor_process(struct doctor *d, const struct doctor_process *process)
@@ -140,9 +255,8 @@ void doctor_process(struct doctor *d, const struct doctor_process *process)
 	if (process->capabilities >= 0)
 		judge_capabilities(d, process->capabilities);
 	if (process->files >= 0)
-		add(d, process->files < FILES_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, "open files",
-		    "limit %" PRId64 ", enough for about %" PRId64 " sessions%s", process->files,
-		    process->files / FILES_SESSION, process->files < FILES_ENOUGH ? "; raise LimitNOFILE" : "");
+		add(d, process->files < FILES_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, TOPIC_FILES, NULL,
+		    "limit %" PRId64 ", at most %" PRId64 " sessions at a time", process->files, process->sessions);
 }
 
 void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel)
@@ -150,10 +264,10 @@ void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel)
 	int64_t ports = kernel->last_port - kernel->first_port + 1;
 
 	if (kernel->first_port >= 0 && kernel->last_port >= 0)
-		add(d, ports < PORTS_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, "local ports",
+		add(d, ports < PORTS_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, TOPIC_PORTS, NULL,
 		    "%" PRId64 " for connections to one server (net.ipv4.ip_local_port_range)", ports);
 	if (kernel->backlog >= 0)
-		add(d, kernel->backlog < BACKLOG_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, "accept queue",
+		add(d, kernel->backlog < BACKLOG_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, TOPIC_BACKLOG, NULL,
 		    "%" PRId64 " connections (net.core.somaxconn)", kernel->backlog);
 }
 
@@ -162,9 +276,9 @@ void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignor
 	if (arp_ignore < 0)
 		return;
 	if (arp_ignore == ARP_IGNORE_ALL)
-		add(d, DOCTOR_BAD, "ARP", "%s answers for no address at all (arp_ignore 8)", interface);
+		add(d, DOCTOR_BAD, TOPIC_ARP, NULL, "%s answers for no address at all (arp_ignore 8)", interface);
 	else
-		add(d, DOCTOR_OK, "ARP", "%s answers for its addresses (arp_ignore %" PRId64 ")", interface,
+		add(d, DOCTOR_OK, TOPIC_ARP, NULL, "%s answers for its addresses (arp_ignore %" PRId64 ")", interface,
 		    arp_ignore);
 }
 
@@ -184,6 +298,7 @@ enum doctor_level doctor_json(const struct doctor *d, struct lb_text *out)
 enum doctor_level doctor_text(const struct doctor *d, bool colour, struct lb_text *out)
 {
 	table_text(d->table, colour, out);
+	lb_text_add(out, lb_text_str(&d->advice));
 	return d->worst;
 }
 
@@ -192,6 +307,7 @@ void doctor_free(struct doctor *d)
 	if (!d)
 		return;
 	table_free(d->table);
+	lb_text_free(&d->advice);
 	json_decref(d->findings);
 	free(d);
 }

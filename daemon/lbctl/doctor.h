@@ -17,12 +17,18 @@ struct doctor;
 /* No finding yet; doctor_free. Ends the program when memory is short. */
 struct doctor *doctor_new(void);
 
+/* GET /v1/config, for what findings name; before the others. */
+void doctor_config(struct doctor *d, const json_t *config);
 /* The daemon's own picture (GET /v1/status): role, peers both ways, VIP, lease, authentication, services. */
 void doctor_status(struct doctor *d, const json_t *status);
+
+/* Certificates that checks have seen, in the same picture; now in seconds since 1970. */
+void doctor_certificates(struct doctor *d, const json_t *status, double now);
 
 /* The keeper's process; a member below 0 is not known and not judged. */
 struct doctor_process {
 	int64_t files;	      /* limit of open files */
+	int64_t sessions;     /* that the daemon takes at a time */
 	int64_t capabilities; /* effective, as bits */
 };
 void doctor_process(struct doctor *d, const struct doctor_process *process);
@@ -36,10 +42,11 @@ void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel);
 /* net.ipv4.conf.INTERFACE.arp_ignore of an interface with a VIP. */
 void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignore);
 
-/* The worst finding and all of them as JSON: {"level": "ok", "findings": [{"level", "check", "found"}]}. */
+/* The worst finding and all of them as JSON: {"level": "ok", "findings": [{"level", "check", "found", "why", "do"}]}.
+ */
 enum doctor_level doctor_json(const struct doctor *d, struct lb_text *out);
 
-/* The findings as a table; returns the worst. */
+/* The findings as a table and, of each that is not well, why it matters and what to do; returns the worst. */
 enum doctor_level doctor_text(const struct doctor *d, bool colour, struct lb_text *out);
 
 void doctor_free(struct doctor *d);

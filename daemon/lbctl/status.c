@@ -17,6 +17,12 @@ static bool is_heard(const json_t *node)
 	return format_bool(node, "heard", json_is_number(json_object_get(node, "heard_ms")));
 }
 
+/* The last that it said was that it leaves the election. */
+bool status_was_stopped(const json_t *node)
+{
+	return !is_heard(node) && *format_string(node, "version") && is(node, "role", "init");
+}
+
 static size_t healthy_servers(const json_t *service)
 {
 	const json_t *server;
@@ -49,7 +55,8 @@ static enum status_verdict judge_nodes(const json_t *status, struct lb_text *pro
 			continue;
 		peers++;
 		if (!is_heard(node)) {
-			lb_text_addf(problems, "%s is not heard\n", name);
+			lb_text_addf(problems, status_was_stopped(node) ? "%s was stopped\n" : "%s is not heard\n",
+				     name);
 			verdict = worse(verdict, STATUS_DEGRADED);
 			continue;
 		}
@@ -210,7 +217,9 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 		table_cell(t, self ? TABLE_BOLD : TABLE_PLAIN, "%s", format_string(node, "name"));
 		table_cell(t, TABLE_PLAIN, "%s", format_string(node, "address"));
 		table_cell(t, heard ? role_tint(format_string(node, "role")) : TABLE_BAD, "%s",
-			   heard ? format_string(node, "role") : "unheard");
+			   heard		      ? format_string(node, "role")
+			   : status_was_stopped(node) ? "stopped"
+						      : "unheard");
 		table_cell(t, serves || !heard ? TABLE_PLAIN : TABLE_BAD, "%s", heard ? yes_no(serves) : "-");
 		table_cell(t, heard ? TABLE_PLAIN : TABLE_BAD, "%s",
 			   self ? "-" : format_whole_ms(format_number(node, "heard_ms", -1), ms));
@@ -311,6 +320,18 @@ static void add_services(const json_t *status, double now, bool colour, struct l
 	table_free(t);
 }
 
+/* The file on the disk is not what runs; that is no fault of the service. */
+static void add_refusal(const json_t *refused, bool colour, struct lb_text *out)
+{
+	char at[FORMAT_TEXT], sentence[256];
+
+	if (!json_is_object(refused))
+		return;
+	snprintf(sentence, sizeof(sentence), "the reload of %s was refused, the former file runs on: %s\n",
+		 format_local(format_string(refused, "at"), at), format_string(refused, "reason"));
+	table_tinted(TABLE_WARN, colour, sentence, out);
+}
+
 void status_text(const json_t *status, double now, bool colour, struct lb_text *out)
 {
 	struct lb_text problems = {0};
@@ -319,6 +340,7 @@ void status_text(const json_t *status, double now, bool colour, struct lb_text *
 	add_headline(status, now, colour, out);
 	if (problems.len > 0)
 		table_tinted(verdict == STATUS_SPLIT ? TABLE_BAD : TABLE_WARN, colour, lb_text_str(&problems), out);
+	add_refusal(json_object_get(status, "reload_refused"), colour, out);
 	lb_text_add(out, "\n");
 	add_vips(status, colour, out);
 	lb_text_add(out, "\n");

@@ -27,9 +27,13 @@ static struct doctor *of_status(const char *key, json_t *value, bool of_peer)
 	json_t *status = json_pack("{s:s,s:s,s:b,s:b,s:n,s:[o]}", "role", "backup", "fence", "lease", "foreign_owner",
 				   false, "authenticated", true, "obstacle", "nodes", peer);
 	struct doctor *d = doctor_new();
+	json_t *config;
 
 	if (key)
 		json_object_set_new(of_peer ? peer : status, key, value);
+	config = json_pack("{s:i}", "peer_port", 8651);
+	doctor_config(d, config);
+	json_decref(config);
 	doctor_status(d, status);
 	json_decref(status);
 	return d;
@@ -59,7 +63,7 @@ static enum doctor_level of_process(int64_t files, int64_t capabilities, const c
 {
 	struct doctor *d = doctor_new();
 
-	doctor_process(d, &(struct doctor_process){.files = files, .capabilities = capabilities});
+	doctor_process(d, &(struct doctor_process){.files = files, .sessions = 448, .capabilities = capabilities});
 	return verdict(d, sentence);
 }
 
@@ -68,7 +72,7 @@ START_TEST(backup_says_what_it_knows)
 	ck_assert_int_eq(verdict(of_status(NULL, NULL, false), "ready for when this node owns the VIP"), DOCTOR_OK);
 	ck_assert_int_eq(verdict(of_status("owner", json_string("k8s-lb-2"), false), "owned by k8s-lb-2"), DOCTOR_OK);
 	ck_assert_int_eq(verdict(of_status("role", json_string("backup"), true), "nobody owns the VIP"), DOCTOR_BAD);
-	ck_assert_int_eq(verdict(of_status("heard", json_false(), true), "UDP port 8650"), DOCTOR_BAD);
+	ck_assert_int_eq(verdict(of_status("heard", json_false(), true), "UDP port 8651"), DOCTOR_BAD);
 }
 END_TEST
 
@@ -92,7 +96,7 @@ END_TEST
 START_TEST(process)
 {
 	ck_assert_int_eq(of_process(1048576, NEEDED, "and no other"), DOCTOR_OK);
-	ck_assert_int_eq(of_process(1024, NEEDED, "about 256 sessions; raise LimitNOFILE"), DOCTOR_WARNING);
+	ck_assert_int_eq(of_process(1024, NEEDED, "at most 448 sessions at a time"), DOCTOR_WARNING);
 	ck_assert_int_eq(of_process(1048576, NEEDED | INT64_C(1) << CAP_SYS_ADMIN, "more than it needs"),
 			 DOCTOR_WARNING);
 	ck_assert_int_eq(of_process(-1, NEEDED & ~(INT64_C(1) << CAP_NET_RAW), "lacks some"), DOCTOR_BAD);
@@ -116,6 +120,43 @@ START_TEST(kernel)
 }
 END_TEST
 
+static enum doctor_level of_certificate(const char *key, const char *ends, const char *sentence)
+{
+	json_t *status = json_pack("{s:[{s:s,s:[{s:s,s:{s:n}},{s:s,s:{s:s}}]}]}", "services", "name", "kube-api",
+				   "servers", "name", "m1", "check", key, "name", "m2", "check", key, ends);
+	struct doctor *d = doctor_new();
+
+	/* 2026-01-01T00:00:00Z */
+	doctor_certificates(d, status, 1767225600.);
+	json_decref(status);
+	return verdict(d, sentence);
+}
+
+START_TEST(certificates)
+{
+	ck_assert_int_eq(
+	    of_certificate("certificate_ends", "2026-02-10T00:00:00.000Z", "kube-api/m2 ends first, in 40 days"),
+	    DOCTOR_OK);
+	ck_assert_int_eq(of_certificate("certificate_ends", "2026-01-11T00:00:00.000Z", "in 10 days"), DOCTOR_WARNING);
+	ck_assert_int_eq(of_certificate("client_certificate_ends", "2025-12-30T00:00:00.000Z",
+					"client certificate for kube-api/m2 ended 2 days ago"),
+			 DOCTOR_BAD);
+}
+END_TEST
+
+/* Each that is not well says why it matters and what to do. */
+START_TEST(advice)
+{
+	json_t *refused = json_pack("{s:s}", "reason", "lbd.yaml:3:1: unknown key");
+
+	ck_assert_int_eq(verdict(of_status("reload_refused", refused, false),
+				 "\nwarning: reload: the last one was refused: lbd.yaml:3:1: unknown key\n  why: the "
+				 "running configuration is older"),
+			 DOCTOR_WARNING);
+	ck_assert_int_eq(verdict(of_status("heard", json_false(), true), "  do:  is lbd running there"), DOCTOR_BAD);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lbctl doctor");
@@ -129,6 +170,8 @@ int main(void)
 	tcase_add_test(tc, findings_as_json);
 	tcase_add_test(tc, process);
 	tcase_add_test(tc, kernel);
+	tcase_add_test(tc, certificates);
+	tcase_add_test(tc, advice);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

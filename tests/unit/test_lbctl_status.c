@@ -169,6 +169,16 @@ START_TEST(old_news)
 }
 END_TEST
 
+/* A node that said goodbye is no fault of the network. */
+START_TEST(stopped)
+{
+	json_t *status = picture_with("nodes", 1, "role", "\"init\"");
+
+	json_object_set_new(json_array_get(json_object_get(status, "nodes"), 1), "heard", json_false());
+	judged(status, STATUS_SPLIT, "k8s-lb-2 was stopped\n");
+}
+END_TEST
+
 START_TEST(cut_text_is_marked)
 {
 	char cut[FORMAT_CUT];
@@ -212,6 +222,7 @@ int main(void)
 	tcase_add_test(tc, split);
 	tcase_add_test(tc, one_of_two_peers);
 	tcase_add_test(tc, old_news);
+	tcase_add_test(tc, stopped);
 	tcase_add_test(tc, cut_text_is_marked);
 	tcase_add_test(tc, figures);
 	suite_add_tcase(suite, tc);

@@ -46,7 +46,9 @@ static void add_node(struct lb_text *out, const struct lb_snapshot_node *node)
 {
 	if (node->self)
 		return;
-	if (!node->heard)
+	if (!node->heard && node->version[0] && node->role == VRRP_INIT)
+		lb_text_addf(out, "  %s was stopped\n", node->name);
+	else if (!node->heard)
 		lb_text_addf(out, "  %s is not heard\n", node->name);
 	else
 		lb_text_addf(out, "  %s is %s, %s, %s, %u of %u servers ready there\n", node->name,

@@ -7,6 +7,7 @@
 #include "daemon/ipc/ipc.h"
 #include "daemon/proxy/control/must.h"
 #include "daemon/proxy/control/order_book.h"
+#include "daemon/proxy/share/capacity.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/logsink.h"
 #include "daemon/sys/process_use.h"
@@ -120,6 +121,7 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 {
 	const struct lb_conf *conf = source->set->conf;
 	const struct recorder_reloads *told = recorder_reloads(source->recorder);
+	uint32_t workers = crew_size(source->crew) ? crew_size(source->crew) : 1;
 	lb_time now = clock_now();
 
 	*out = (struct lb_snapshot){
@@ -136,6 +138,8 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	    .reload_refused = told->refusal[0] ? told->refusal : NULL,
 	    .reload_at = told->refused_at,
 	};
+	out->session_limit =
+	    conf->max_connections ? conf->max_connections : capacity_sessions(workers, capacity_pipes()) * workers;
 	out->service_count = source->roster->service_count;
 	out->services = must(calloc(out->service_count + 1, sizeof(*out->services)));
 	for (size_t i = 0; i < out->service_count; i++)

@@ -10,6 +10,7 @@
 
 #include <lb/log.h>
 
+#include "daemon/proxy/control/access.h"
 #include "daemon/proxy/control/http_state.h"
 #include "daemon/proxy/control/must.h"
 
@@ -78,19 +79,51 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- connections ---- */
 
-/* The longest waiting connection without a request makes way; MHD sees its end like a client's. */
-static void make_room(struct http_server *s)
+/* Its socket is shut down; MHD sees that like a client's end. */
+static void end_client(struct http_server *s, struct client *client)
+{
+	shutdown(client->fd, SHUT_RDWR);
+	client->fd = -1;
+	s->client_count--;
+}
+
+/* The longest waiting connection makes way: one without a request, or with `busy` any. */
+static bool make_room(struct http_server *s, bool busy)
 {
 	lb_list_foreach (node, &s->clients) {
 		struct client *client = lb_container_of(node, struct client, node);
 
-		if (!client->busy && client->fd >= 0) {
-			shutdown(client->fd, SHUT_RDWR);
-			client->fd = -1;
-			s->client_count--;
-			return;
+		if ((!client->busy || busy) && client->fd >= 0) {
+			end_client(s, client);
+			return true;
 		}
 	}
+	return false;
+}
+
+static bool is_root(int fd)
+{
+	struct access_peer peer;
+
+	return access_peer(fd, &peer) && peer.uid == 0;
+}
+
+/* Where all are at work the newcomer goes, but for root, who must get in to end what keeps others out. */
+static void admit(struct http_server *s, struct client *client)
+{
+	bool crowded = s->client_count >= CONNECTIONS_MAX && !make_room(s, false);
+
+	s->client_count++;
+	lb_list_add_tail(&s->clients, &client->node);
+	if (!crowded)
+		return;
+	if (!is_root(client->fd)) {
+		end_client(s, client);
+		return;
+	}
+	make_room(s, true);
+	/* A stream that was put aside notices its end when it is asked for more. */
+	http_server_wake(s);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
@@ -100,12 +133,9 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 	struct client *client = *socket_context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		if (s->client_count >= CONNECTIONS_MAX)
-			make_room(s);
 		client = must(calloc(1, sizeof(*client)));
 		client->fd = http_request_socket(connection);
-		s->client_count++;
-		lb_list_add_tail(&s->clients, &client->node);
+		admit(s, client);
 		*socket_context = client;
 	} else if (client) {
 		s->client_count -= client->fd >= 0;

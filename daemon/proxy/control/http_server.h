@@ -2,7 +2,8 @@
  * An HTTP/1.1 server in the control loop (libmicrohttpd on its epoll descriptor, no thread): collects a request,
  * hands it over once, takes the answer now or later. Control thread only.
  *
- * Bounds: 64 connections (a new one ends the longest idle one, so that people always get in), 30 s idle, 256 kB body.
+ * Bounds: 64 connections (a new one ends the longest idle one; where none is idle only root gets in, and ends the
+ * oldest), 30 s idle, 256 kB body.
  */
 #ifndef CONTROL_HTTP_SERVER_H
 #define CONTROL_HTTP_SERVER_H

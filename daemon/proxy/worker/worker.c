@@ -9,49 +9,22 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
+#include "daemon/proxy/share/capacity.h"
 #include "daemon/proxy/worker/connect.h"
 #include "daemon/proxy/worker/move.h"
 #include "daemon/proxy/worker/session.h"
 #include "daemon/proxy/worker/thread.h"
 #include "daemon/sys/clock.h"
 
-/* Descriptors that are no session's: listeners, checks, the API, logs. */
-#define RESERVED_DESCRIPTORS 64
-/* Pipes of a worker at most; each is two descriptors and up to 256 kB of kernel memory while it is filled. */
-#define PIPES_MAX 64
 /* Client addresses counted at a time where no table is shared. */
 #define OWN_SOURCES 65536
 
-static uint32_t descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 10000000)
-		return 10000000;
-	return (uint32_t)limit.rlim_cur;
-}
-
-/* A quarter of the descriptors for pipes at the very most. */
-static uint32_t pipe_limit(void)
-{
-	uint32_t share = descriptor_limit() / 16;
-
-	return share < PIPES_MAX ? share : PIPES_MAX;
-}
-
-/* Sessions that the descriptors of this worker's share allow: two sockets each, and a third one while hedging. */
 static uint32_t session_limit(const struct worker *w, const struct pool_view *view)
 {
 	uint32_t workers = view->service_count > 0 ? view->services[0].block->workers : 1;
-	uint32_t all = descriptor_limit(), pipes = 2 * w->pipes.max * workers;
 
-	if (view->max_connections > 0)
-		return view->max_connections;
-	if (all <= RESERVED_DESCRIPTORS + pipes + 4 * workers)
-		return 2;
-	return (all - RESERVED_DESCRIPTORS - pipes) / workers / 2;
+	return view->max_connections > 0 ? view->max_connections : capacity_sessions(workers, w->pipes.max);
 }
 
 /* --- orders --- */
@@ -286,7 +259,7 @@ struct worker *worker_start(const struct worker_params *params, struct lb_err *e
 	w->round.data = w;
 	ev_timer_init(&w->tick, on_tick, lb_duration_seconds(WHEEL_TICK), lb_duration_seconds(WHEEL_TICK));
 	w->tick.data = w;
-	splice_pool_init(&w->pipes, pipe_limit());
+	splice_pool_init(&w->pipes, capacity_pipes());
 	session_set_init(&w->sessions);
 	session_log_init(&w->log);
 	listener_set_init(w);

@@ -137,6 +137,7 @@ struct lb_snapshot {
 	lb_duration check_delay_max; /* longest that a check began after it was due */
 	uint64_t log_dropped;
 	uint64_t reloads_ok, reloads_refused;
+	uint64_t session_limit;	    /* sessions that this node takes at a time */
 	const char *reload_refused; /* why the last reload was; NULL: it was not, or there was none */
 	lb_wall reload_at;	    /* of that */
 };
