@@ -62,7 +62,8 @@ static void examine_process(struct doctor *d, pid_t pid, int64_t sessions)
 
 static void examine_kernel(struct doctor *d)
 {
-	struct doctor_kernel kernel = {-1, -1, read_number("/proc/sys/net/core/somaxconn", "", 10)};
+	struct doctor_kernel kernel = {-1, -1, read_number("/proc/sys/net/core/somaxconn", "", 10),
+				       read_number("/proc/sys/net/ipv4/tcp_tw_reuse", "", 10)};
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
 
 	if (file && fscanf(file, "%" SCNd64 " %" SCNd64, &kernel.first_port, &kernel.last_port) != 2)

@@ -171,6 +171,17 @@ void doctor_config(struct doctor *d, const json_t *config)
 	d->peer_port = (int64_t)format_number(config, "peer_port", 0);
 }
 
+/* Said of those with a finding alone: a cluster may have a thousand services. */
+static void judge_queue(struct doctor *d, const json_t *service)
+{
+	double dropped = format_number(service, "queue_dropped", 0);
+
+	if (dropped > 0)
+		add(d, DOCTOR_WARNING, TOPIC_BACKLOG, NULL,
+		    "%s: %.0f connections were dropped as it was full; raise net.core.somaxconn and restart lbd",
+		    format_string(service, "name"), dropped);
+}
+
 void doctor_status(struct doctor *d, const json_t *status)
 {
 	const char *role = format_string(status, "role"), *obstacle = format_string(status, "obstacle");
@@ -185,6 +196,7 @@ void doctor_status(struct doctor *d, const json_t *status)
 		add(d, DOCTOR_OK, TOPIC_ROLE, NULL, "%s", role);
 	json_array_foreach(json_object_get(status, "nodes"), i, node) if (!format_bool(node, "self", false))
 	    judge_peer(d, node);
+	json_array_foreach(json_object_get(status, "services"), i, node) judge_queue(d, node);
 	judge_lease(d, format_string(status, "fence"), owner);
 	if (format_bool(status, "foreign_owner", false))
 		add(d, DOCTOR_BAD, TOPIC_VIP, NULL, "somebody else answers for it");
@@ -265,7 +277,10 @@ void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel)
 
 	if (kernel->first_port >= 0 && kernel->last_port >= 0)
 		add(d, ports < PORTS_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, TOPIC_PORTS, NULL,
-		    "%" PRId64 " for connections to one server (net.ipv4.ip_local_port_range)", ports);
+		    "%" PRId64 " for connections to one server (net.ipv4.ip_local_port_range), each free again %s",
+		    ports,
+		    kernel->tw_reuse == 1 ? "1 s after its use"
+					  : "60 s after its use (1 s with net.ipv4.tcp_tw_reuse=1)");
 	if (kernel->backlog >= 0)
 		add(d, kernel->backlog < BACKLOG_ENOUGH ? DOCTOR_WARNING : DOCTOR_OK, TOPIC_BACKLOG, NULL,
 		    "%" PRId64 " connections (net.core.somaxconn)", kernel->backlog);

@@ -37,6 +37,7 @@ void doctor_process(struct doctor *d, const struct doctor_process *process);
 struct doctor_kernel {
 	int64_t first_port, last_port; /* net.ipv4.ip_local_port_range */
 	int64_t backlog;	       /* net.core.somaxconn */
+	int64_t tw_reuse;	       /* net.ipv4.tcp_tw_reuse */
 };
 void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel);
 /* net.ipv4.conf.INTERFACE.arp_ignore of an interface with a VIP. */

@@ -4,6 +4,7 @@
  */
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "daemon/ipc/ipc.h"
 #include "daemon/proxy/control/control.h"
+#include "daemon/proxy/share/reserve.h"
 #include "daemon/proxy/share/source_table.h"
 #include "daemon/proxy/worker/worker.h"
 #include "daemon/sys/caps.h"
@@ -22,6 +24,9 @@
 
 /* Client addresses counted at a time for max_connections_per_source; half a megabyte. */
 #define SOURCES 65536
+/* Address space alone until it is used. */
+#define MEMORY_AHEAD   (2 * 1024 * 1024)
+#define REFILL_SECONDS 1.
 
 /* Shared by all workers, so that a limit per client holds for the node. NULL: each worker counts for itself. */
 static struct source_table *sources;
@@ -35,6 +40,25 @@ static struct worker *start_worker(const struct crew_start *start, struct lb_err
 						    .stall_max = start->stall_max,
 						    .sources = sources},
 			    err);
+}
+
+/* Workers may take all the memory there is, and control cannot go on without: it has some ahead, and its own reserve.
+ */
+static void have_memory_ahead(void)
+{
+	mallopt(M_TOP_PAD, MEMORY_AHEAD);
+	mallopt(M_TRIM_THRESHOLD, MEMORY_AHEAD + MEMORY_AHEAD / 2);
+	ev_set_allocator(reserve_realloc);
+}
+
+static void on_refill(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct reserve *reserve = timer->data;
+
+	(void)loop;
+	(void)revents;
+	if (reserve->spent)
+		reserve_fill(reserve);
 }
 
 /* The keeper decides when the proxy ends; a signal to the whole process group must not anticipate that. */
@@ -56,6 +80,8 @@ int main(void)
 {
 	pid_t keeper = getppid();
 	struct control *control;
+	struct reserve reserve = {0};
+	ev_timer refill;
 	struct lb_err err;
 
 	logsink_init("lbd-proxy", LB_LOG_INFO);
@@ -64,6 +90,7 @@ int main(void)
 		return 2;
 	}
 	ignore_signals();
+	have_memory_ahead();
 	if (!caps_drop_all(&err)) {
 		lb_error("%s", err.text);
 		return EXIT_FAILURE;
@@ -77,7 +104,13 @@ int main(void)
 	    .channel_fd = IPC_PROXY_FD,
 	    .workers = {.start = start_worker, .mailbox = worker_mailbox, .join = worker_join},
 	});
+	reserve_fill(&reserve);
+	ev_timer_init(&refill, on_refill, REFILL_SECONDS, REFILL_SECONDS);
+	refill.data = &reserve;
+	ev_timer_start(ev_default_loop(0), &refill);
 	control_run(control);
+	ev_timer_stop(ev_default_loop(0), &refill);
+	reserve_close(&reserve);
 	control_free(control);
 	source_table_free(sources);
 	return EXIT_SUCCESS;

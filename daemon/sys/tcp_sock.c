@@ -1,6 +1,7 @@
 #include "daemon/sys/tcp_sock.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -46,6 +47,14 @@ static bool bind_source(int fd, const struct lb_addr *source)
 	else
 		setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
 	return bind(fd, (struct sockaddr *)&sa, len) == 0;
+}
+
+uint32_t tcp_sock_queue_dropped(int listener)
+{
+	uint32_t values[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(values);
+
+	return getsockopt(listener, SOL_SOCKET, SO_MEMINFO, values, &len) == 0 ? values[SK_MEMINFO_DROPS] : 0;
 }
 
 /* The socket, or -1 after closing it when the connection could not even be begun. */

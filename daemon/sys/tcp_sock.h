@@ -36,6 +36,9 @@ int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *sou
  */
 int tcp_sock_knock(const struct lb_endpoint *server);
 
+/* Connections that the kernel has dropped at this listener since it was made, mostly as its accept queue was full. */
+uint32_t tcp_sock_queue_dropped(int listener);
+
 /* Why the socket failed (an errno value), 0 when it did not. Reading clears it. */
 int tcp_sock_error(int fd);
 

@@ -137,10 +137,11 @@ static json_t *service(const struct lb_snapshot_service *s)
 		json_array_append_new(listen, endpoint(&s->listen[i]));
 	for (size_t i = 0; i < s->server_count; i++)
 		json_array_append_new(servers, server(&s->servers[i]));
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", s->name, "listen", listen,
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", s->name, "listen", listen,
 			 "balance", view_balance_name(s->balance), "sessions", count(s->sessions), "sessions_total",
 			 count(s->sessions_total), "bytes_in", count(s->bytes_in), "bytes_out", count(s->bytes_out),
-			 "refused", count(s->refused), "failed", count(s->failed), "servers", servers);
+			 "refused", count(s->refused), "failed", count(s->failed), "queue_dropped",
+			 count(s->queue_dropped), "servers", servers);
 }
 
 static json_t *services(const struct lb_snapshot *s)

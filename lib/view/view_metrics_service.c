@@ -20,6 +20,7 @@ SERVICE_VALUE(sessions_total)
 SERVICE_VALUE(bytes_in)
 SERVICE_VALUE(bytes_out)
 SERVICE_VALUE(refused)
+SERVICE_VALUE(queue_dropped)
 SERVICE_VALUE(failed)
 
 static uint64_t service_ready(const struct lb_snapshot_service *s)
@@ -37,14 +38,16 @@ static uint64_t service_servers(const struct lb_snapshot_service *s)
 }
 
 static const struct service_family service_families[] = {
-    {"lbd_service_servers",	    "gauge",   "Servers of the service.",				service_servers       },
-    {"lbd_service_ready_servers",	  "gauge",   "Servers that are up and not drained or in maint.",    service_ready	    },
-    {"lbd_service_current_sessions", "gauge",   "Sessions now.",				       service_sessions      },
-    {"lbd_service_sessions_total",   "counter", "Sessions accepted.",				    service_sessions_total},
-    {"lbd_service_bytes_in_total",   "counter", "Bytes from clients.",				     service_bytes_in	     },
-    {"lbd_service_bytes_out_total",  "counter", "Bytes to clients.",				    service_bytes_out     },
-    {"lbd_service_refused_total",	  "counter", "Connections refused by a list or a limit.",		  service_refused	 },
-    {"lbd_service_failed_total",	 "counter", "Connections for which no server could be connected.", service_failed	 },
+    {"lbd_service_servers",		    "gauge",   "Servers of the service.",					service_servers       },
+    {"lbd_service_ready_servers",	  "gauge",   "Servers that are up and not drained or in maint.",	       service_ready	    },
+    {"lbd_service_current_sessions",    "gauge",   "Sessions now.",					       service_sessions      },
+    {"lbd_service_sessions_total",	   "counter", "Sessions accepted.",					    service_sessions_total},
+    {"lbd_service_bytes_in_total",	   "counter", "Bytes from clients.",					     service_bytes_in	     },
+    {"lbd_service_bytes_out_total",	    "counter", "Bytes to clients.",					    service_bytes_out     },
+    {"lbd_service_refused_total",	  "counter", "Connections refused by a list or a limit.",			  service_refused	 },
+    {"lbd_service_queue_dropped_total", "counter", "Connections that the kernel dropped at a full accept queue.",
+     service_queue_dropped													      },
+    {"lbd_service_failed_total",	 "counter", "Connections for which no server could be connected.",	   service_failed	 },
 };
 
 void view_metrics_services(struct lb_text *t, const struct lb_snapshot *s)

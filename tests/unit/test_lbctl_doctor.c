@@ -76,6 +76,21 @@ START_TEST(backup_says_what_it_knows)
 }
 END_TEST
 
+START_TEST(a_full_accept_queue_is_told)
+{
+	json_t *services = json_pack("[{s:s,s:i},{s:s,s:i}]", "name", "kube-api", "queue_dropped", 7, "name", "web",
+				     "queue_dropped", 0);
+	struct doctor *d = of_status("services", services, false);
+	struct lb_text out = {0};
+
+	doctor_text(d, false, &out);
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&out), "kube-api: 7 connections were dropped"));
+	ck_assert_ptr_null(strstr(lb_text_str(&out), "web: 0"));
+	lb_text_free(&out);
+	ck_assert_int_ge(verdict(d, "raise net.core.somaxconn"), DOCTOR_WARNING);
+}
+END_TEST
+
 START_TEST(findings_as_json)
 {
 	struct doctor *d = of_status("standby", json_true(), true);
@@ -110,7 +125,13 @@ START_TEST(kernel)
 
 	doctor_kernel(d, &(struct doctor_kernel){.first_port = 32768, .last_port = 60999, .backlog = 4096});
 	doctor_interface(d, "eth0", 1);
-	ck_assert_int_eq(verdict(d, "28232 for connections"), DOCTOR_OK);
+	ck_assert_int_eq(verdict(d, "28232 for connections to one server (net.ipv4.ip_local_port_range), each free "
+				    "again 60 s after its use (1 s with net.ipv4.tcp_tw_reuse=1)"),
+			 DOCTOR_OK);
+	d = doctor_new();
+	doctor_kernel(d,
+		      &(struct doctor_kernel){.first_port = 32768, .last_port = 60999, .backlog = 4096, .tw_reuse = 1});
+	ck_assert_int_eq(verdict(d, "each free again 1 s after its use"), DOCTOR_OK);
 	d = doctor_new();
 	doctor_kernel(d, &(struct doctor_kernel){.first_port = 60000, .last_port = 60999, .backlog = -1});
 	ck_assert_int_eq(verdict(d, "1000 for connections"), DOCTOR_WARNING);
@@ -167,6 +188,7 @@ int main(void)
 	tcase_add_test(tc, healthy);
 	tcase_add_test(tc, daemon_is_not_well);
 	tcase_add_test(tc, backup_says_what_it_knows);
+	tcase_add_test(tc, a_full_accept_queue_is_told);
 	tcase_add_test(tc, findings_as_json);
 	tcase_add_test(tc, process);
 	tcase_add_test(tc, kernel);

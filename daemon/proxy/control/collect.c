@@ -79,6 +79,7 @@ static void add_service_slots(const struct service_block *block, struct lb_snaps
 		out->bytes_out += counter_get(&slot->bytes_out);
 		out->refused += counter_get(&slot->refused);
 		out->failed += counter_get(&slot->failed);
+		out->queue_dropped += counter_get(&slot->queue_dropped);
 		all->hedged_won += counter_get(&slot->hedge_won);
 		all->hedged_lost += counter_get(&slot->hedge_lost);
 		all->hedged_denied += counter_get(&slot->hedge_denied);

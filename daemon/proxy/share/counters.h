@@ -31,6 +31,7 @@ struct service_slot {
 	_Alignas(64) _Atomic uint64_t sessions;
 	_Atomic uint64_t sessions_total, bytes_in, bytes_out, refused, failed;
 	_Atomic uint64_t hedge_won, hedge_lost, hedge_denied;
+	_Atomic uint64_t queue_dropped; /* by the kernel, as the accept queue was full */
 };
 
 struct service_block {

@@ -2,10 +2,14 @@
 
 #include <stdlib.h>
 
+#include "daemon/proxy/share/reserve.h"
+
 struct message *message_new(enum message_kind kind)
 {
 	struct message *m = calloc(1, sizeof(*m));
 
+	if (m == NULL && reserve_spend_own())
+		m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		abort();
 	m->kind = kind;

@@ -3,11 +3,29 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define SMALL	   (16 * 1024)
-#define LARGE	   (64 * 1024)
+/* Whole pages with the record before them. */
+#define SMALL	   ((uint32_t)(20 * 1024 - sizeof(struct buffer)))
+#define LARGE	   ((uint32_t)(68 * 1024 - sizeof(struct buffer)))
 #define SMALL_KEPT 64
 #define LARGE_KEPT 16
+
+/*
+ * Buffers are what grows when clients do not read. They come from the kernel directly, so that they never take the last
+ * of the heap from those who cannot do without.
+ */
+static struct buffer *map_buffer(size_t size)
+{
+	void *b = mmap(NULL, sizeof(struct buffer) + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return b != MAP_FAILED ? b : NULL;
+}
+
+static void unmap_buffer(struct buffer *b)
+{
+	munmap(b, sizeof(*b) + b->size);
+}
 
 struct buffer *buffer_keep(struct buffer_pool *pool, const uint8_t *data, size_t len)
 {
@@ -21,7 +39,7 @@ struct buffer *buffer_keep(struct buffer_pool *pool, const uint8_t *data, size_t
 	} else {
 		size_t size = small ? SMALL : len <= LARGE ? LARGE : len;
 
-		b = malloc(sizeof(*b) + size);
+		b = map_buffer(size);
 		if (b == NULL)
 			return NULL;
 		b->size = (uint32_t)size;
@@ -42,7 +60,7 @@ void buffer_release(struct buffer_pool *pool, struct buffer *b)
 	uint32_t *count = small ? &pool->small_count : &pool->large_count;
 
 	if (b->size > LARGE || *count >= (small ? SMALL_KEPT : LARGE_KEPT)) {
-		free(b);
+		unmap_buffer(b);
 		return;
 	}
 	b->next = *list;
@@ -55,7 +73,7 @@ static void free_list(struct buffer *b)
 	while (b != NULL) {
 		struct buffer *next = b->next;
 
-		free(b);
+		unmap_buffer(b);
 		b = next;
 	}
 }

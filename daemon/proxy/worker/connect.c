@@ -286,6 +286,7 @@ void connect_start(struct session *s)
 {
 	s->connecting = connecting_new(s);
 	if (s->connecting == NULL) {
+		reserve_spend(&s->worker->reserve);
 		session_end(s, FLOW_END_RESOURCE);
 		return;
 	}

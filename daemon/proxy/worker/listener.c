@@ -61,6 +61,7 @@ static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents)
 	if (set->reserve < 0)
 		set->reserve = open_reserve();
 	bool shortage = set->reserve < 0 && is_shortage(errno);
+	shortage |= w->reserve.spent && !reserve_fill(&w->reserve);
 	if (!shortage && w->sessions.count < w->sessions.max) {
 		resume(w);
 		return;
@@ -80,8 +81,10 @@ void listener_pause(struct worker *w, bool full, const char *why)
 	}
 	if (ratelimit_ok(&set->log, w->now))
 		lb_warning("worker=%u sessions=%u accepting pauses: %s", w->params.index, w->sessions.count, why);
-	if (set->paused)
+	if (set->paused) {
+		set->full &= full;
 		return;
+	}
 	set->paused = true;
 	set->full = full;
 	lb_list_foreach (node, &set->list)
@@ -94,6 +97,21 @@ void listener_room(struct worker *w)
 {
 	if (w->listeners.full && w->sessions.count < w->sessions.max)
 		resume(w);
+}
+
+static void count_drops(struct listener *l)
+{
+	uint32_t dropped = tcp_sock_queue_dropped(l->io.fd);
+
+	if (l->service != NULL)
+		counter_add_own(&l->service->slot->queue_dropped, dropped - l->queue_dropped);
+	l->queue_dropped = dropped;
+}
+
+void listener_count_drops(struct worker *w)
+{
+	lb_list_foreach (node, &w->listeners.list)
+		count_drops(lb_container_of(node, struct listener, node));
 }
 
 /* Errors that belong to one connection that is not there any more (accept(2)): the next one may be fine. */
@@ -143,6 +161,10 @@ static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
 	(void)loop;
 	(void)revents;
 	for (int i = 0; i < ACCEPT_BUDGET && !w->listeners.paused; i++) {
+		if (w->reserve.spent) {
+			listener_pause(w, false, "out of memory");
+			return;
+		}
 		if (w->sessions.count >= w->sessions.max) {
 			listener_pause(w, true, "max_connections reached");
 			return;
@@ -239,6 +261,7 @@ static void forget(struct listener *l)
 static void close_listener(struct listener *l)
 {
 	ev_io_stop(l->worker->loop, &l->io);
+	count_drops(l);
 	close(l->io.fd);
 	forget(l);
 }

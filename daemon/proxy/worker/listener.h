@@ -23,9 +23,10 @@ struct listener {
 	struct lb_endpoint endpoint;
 	struct tcp_sock_options applied;
 	bool on_vip;
-	bool wildcard; /* each session asks for its own local address */
-	bool fresh;    /* connections from before the options were set may still be queued */
-	bool listed;   /* by the view that is being published */
+	bool wildcard;		/* each session asks for its own local address */
+	bool fresh;		/* connections from before the options were set may still be queued */
+	bool listed;		/* by the view that is being published */
+	uint32_t queue_dropped; /* counted so far */
 	struct lb_list node;
 };
 
@@ -58,6 +59,8 @@ void listener_drain_vip(struct worker *w);
 
 /* Stop accepting for 100 ms; full: until a session ends, too. */
 void listener_pause(struct worker *w, bool full, const char *why);
+/* Count what the kernel has dropped at full queues since the last call. */
+void listener_count_drops(struct worker *w);
 /* A session ended: room again. */
 void listener_room(struct worker *w);
 

@@ -92,11 +92,12 @@ static void judge_copy(struct session_side *side, size_t got, size_t asked)
 /* The other side did not take everything: keep the rest until it does. */
 static enum outcome keep(struct session *s, struct session_side *side, const uint8_t *rest, size_t len)
 {
-	side->held = buffer_keep(&s->worker->buffers, rest, len);
+	side->held = s->worker->reserve.spent ? NULL : buffer_keep(&s->worker->buffers, rest, len);
 	side->wide = false;
 	side->full_reads = 0;
 	if (side->held != NULL)
 		return DRY;
+	reserve_spend(&s->worker->reserve);
 	session_end(s, FLOW_END_RESOURCE);
 	return GONE;
 }

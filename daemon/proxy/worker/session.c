@@ -72,6 +72,7 @@ void session_start(struct worker *w, const struct session_origin *origin, int fd
 	}
 	s = session_set_take(w);
 	if (s == NULL) {
+		reserve_spend(&w->reserve);
 		refuse(w, origin->service, fd, client, FLOW_END_RESOURCE);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include <ev.h>
 #include <pthread.h>
 
+#include "daemon/proxy/share/reserve.h"
 #include "daemon/proxy/share/source_table.h"
 #include "daemon/proxy/worker/buffer_pool.h"
 #include "daemon/proxy/worker/listener.h"
@@ -29,7 +30,7 @@ struct worker {
 	ev_check round;
 	ev_timer tick;
 	lb_time now; /* clock at the start of this loop round */
-	lb_time ticked_at;
+	lb_time ticked_at, drops_counted_at;
 	bool stopped; /* nothing new is taken on */
 	struct pool pool;
 	struct listener_set listeners;
@@ -38,6 +39,7 @@ struct worker {
 	struct wheel wheel;
 	struct buffer_pool buffers;
 	struct splice_pool pipes;
+	struct reserve reserve;
 	struct source_table *sources, *own_sources; /* own: when none was given to share */
 	uint8_t *scratch;			    /* WORKER_SCRATCH bytes, for the time of one callback */
 };

@@ -173,6 +173,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	atomic_fetch_add_explicit(w->params.tick, 1, memory_order_relaxed);
 	measure_stall(w);
+	if (w->now - w->drops_counted_at >= LB_SEC(1)) {
+		w->drops_counted_at = w->now;
+		listener_count_drops(w);
+	}
 	pool_refresh(w);
 	wheel_advance(&w->wheel, w->now, on_session_due, w);
 }
@@ -185,6 +189,7 @@ static void *run(void *arg)
 	struct message *last;
 
 	w->now = w->ticked_at = clock_now();
+	reserve_fill(&w->reserve);
 	wheel_init(&w->wheel, w->now);
 	ev_now_update(w->loop);
 	ev_check_start(w->loop, &w->round);
@@ -194,6 +199,7 @@ static void *run(void *arg)
 	ev_timer_stop(w->loop, &w->tick);
 	ev_check_stop(w->loop, &w->round);
 	connect_free_spare(w);
+	reserve_close(&w->reserve);
 	session_set_free(&w->sessions);
 	buffer_pool_free(&w->buffers);
 	splice_pool_free(&w->pipes);

@@ -112,6 +112,7 @@ struct lb_snapshot_service {
 	size_t listen_count;
 	enum lb_balance_kind balance;
 	uint64_t sessions, sessions_total, bytes_in, bytes_out, refused, failed;
+	uint64_t queue_dropped; /* by the kernel, as the accept queue was full */
 	struct lb_snapshot_server *servers;
 	size_t server_count;
 };

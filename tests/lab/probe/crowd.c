@@ -1,7 +1,7 @@
 /*
  * Many connections that do nothing: opened at once or at a rate, then held until SIGTERM; with -s each first sends a
- * text. Each record is "seconds open ended": how many are open and how many have ended, whenever either changed by a
- * hundredth; the summary counts the ways they ended.
+ * text and reads nothing of the answer. Each record is "seconds open ended": how many are open and how many have ended,
+ * whenever either changed by a hundredth; the summary counts the ways they ended.
  *
  *     crowd [-o RECORDS] -n COUNT [-r PER_SECOND] [-s TEXT] ADDRESS PORT
  */
@@ -84,6 +84,8 @@ static void on_event(struct crowd *c, struct member *m, uint32_t events)
 			perror("send");
 		tell(c, c->open + c->ended == c->count);
 	}
+	if (c->text != NULL && (events & (EPOLLERR | EPOLLHUP)) == 0)
+		return;
 	while ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0 && (n = recv(m->fd, bytes, sizeof(bytes), 0)) > 0)
 		;
 	if (n == 0)
