@@ -8,6 +8,8 @@ import socket
 import struct
 import time
 
+import pytest
+
 from lab import Lab, eventually, holds, topology
 from lab.probes import HalfClose
 
@@ -82,6 +84,7 @@ def test_f47_client_resets_in_mid_transfer(lab: Lab, measured: Measured) -> None
     measured(f"F47 {rounds} clients reset in mid-transfer: descriptors kept", kept, "", at_most=2 * (os.cpu_count() or 1))
 
 
+@pytest.mark.patient
 def test_f48_client_vanishes(lab: Lab, measured: Measured) -> None:
     """A client that is cut off is found out: at once, nearly, where it is sent to, and by keepalive where it is idle."""
     timeout, idle = (30.0, 35.0) if FULL else (3.0, 4.0)

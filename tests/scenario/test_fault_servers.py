@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from lab import Lab, eventually, holds, topology
 from lab.faults import Fault
 from lab.host import ServerHost
@@ -99,7 +101,7 @@ def test_f38_slow_server(lab: Lab, measured: Measured) -> None:
             for sock in senders:
                 threading.Thread(target=quiet(pushes()), args=(sock,), daemon=True).start()
             eventually(lambda: owner.server("slow", worker.name)["sessions"] == count)
-            holds(lambda: True, 20.0 if FULL else 3.0)
+            holds(lambda: True, 20.0 if FULL else 2.0)
             grown = usage.grown_kb() / count
             for sock in senders:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -117,6 +119,7 @@ def quiet(what):  # type: ignore[no-untyped-def] # a function of a socket
     return run
 
 
+@pytest.mark.patient
 def test_f39_server_vanishes_in_mid_session(lab: Lab, measured: Measured) -> None:
     """Sessions are kept when their server dies; still the kernel's timers end those of one that has vanished."""
     timeout, idle = (30.0, 35.0) if FULL else (3.0, 4.0)
@@ -142,6 +145,7 @@ def test_f39_server_vanishes_in_mid_session(lab: Lab, measured: Measured) -> Non
     assert "end=sD reason=server-timeout" in owner.logs(200)
 
 
+@pytest.mark.patient
 def test_f40_server_flaps(lab: Lab, measured: Measured) -> None:
     """A worker refuses for half of each second: no connection is lost, and its state does not flap along."""
     seconds = 60 if FULL else 9
