@@ -131,9 +131,10 @@ class ServerHost(Host):
         with contextlib.closing(self.connect(self.address, port or self.port, timeout=1.0)):
             return True
 
-    def start_etcd(self) -> None:
-        """Starts etcd behind this master's 6443."""
-        self.etcd = self.spawn(*servers.etcd_argv(self.name, self.directory, self.authority.issue("server")))
+    def start_etcd(self, client_certificates: bool = False) -> None:
+        """Starts etcd behind this master's 6443; on request it wants certificates of the lab's authority from clients."""
+        clients_of = self.authority.ca_file if client_certificates else None
+        self.etcd = self.spawn(*servers.etcd_argv(self.name, self.directory, self.authority.issue("server"), clients_of))
 
     def start_echo(self, banner: bool = False) -> None:
         """Starts an echo server, which with `banner` first says the host's name, and waits until it serves."""

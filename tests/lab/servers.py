@@ -117,8 +117,11 @@ def answer_with(directory: Path, status: int | None) -> None:
         (directory / f"answer-{status}").touch()
 
 
-def etcd_argv(name: str, directory: Path, certificate: Certificate) -> list[str]:
-    """How to start a single etcd that serves TLS on the host's address and on localhost."""
+def etcd_argv(name: str, directory: Path, certificate: Certificate, clients_of: Path | None = None) -> list[str]:
+    """How to start a single etcd that serves TLS on the host's address and on localhost.
+
+    With `clients_of`, the file of an authority, only to clients that show a certificate of it.
+    """
     clients = f"https://127.0.0.1:{topology.ETCD_PORT},https://{topology.address(name)}:{topology.ETCD_PORT}"
     return [
         "etcd",
@@ -131,6 +134,7 @@ def etcd_argv(name: str, directory: Path, certificate: Certificate) -> list[str]
         f"--initial-cluster={name}=http://127.0.0.1:2380",
         f"--cert-file={certificate.certificate}",
         f"--key-file={certificate.key}",
+        *([f"--trusted-ca-file={clients_of}", "--client-cert-auth"] if clients_of else []),
         "--heartbeat-interval=20",
         "--election-timeout=100",
         "--unsafe-no-fsync",
