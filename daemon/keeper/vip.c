@@ -30,7 +30,7 @@ struct vip_table {
 	lb_time removals[VIP_REMOVALS_MAX]; /* ring */
 	size_t removal_count;		    /* of all times */
 	lb_time lost_until;
-	struct ratelimit log;
+	struct ratelimit log, removal_log;
 };
 
 static uint8_t host_prefix(const struct lb_addr *address)
@@ -95,6 +95,7 @@ struct vip_table *vip_new(const struct vip_params *params, struct lb_err *err)
 	t->params = *params;
 	t->params.conf = NULL;
 	t->log = (struct ratelimit)RATELIMIT_INIT(5, LB_SEC(10));
+	t->removal_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(1));
 	t->rtnl = rtnl_open(err);
 	t->monitor = t->rtnl ? rtnl_monitor_open(err) : NULL;
 	if (!t->monitor)
@@ -195,7 +196,7 @@ static void note_removal(struct vip_table *t, struct vip *v)
 	/* Whoever flushes an interface goes on until nothing is left: one removal, however fast the address is back. */
 	if (t->removal_count > 0 && now - t->removals[(t->removal_count - 1) % VIP_REMOVALS_MAX] < VIP_REMOVALS_APART)
 		return;
-	if (ratelimit_ok(&t->log, now))
+	if (ratelimit_ok(&t->removal_log, now))
 		lb_warning("vip %s was removed by somebody else interface=%s; adding it again",
 			   lb_addr_text(&v->address, text), v->link.name);
 	t->removals[t->removal_count++ % VIP_REMOVALS_MAX] = now;

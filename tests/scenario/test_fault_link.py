@@ -58,6 +58,8 @@ def test_f08_carrier_lost(lab: Lab, measured: Measured) -> None:
         off.heal()
         eventually(lambda: owner.role() == "backup", 5.0)
     measured("F08 carrier lost: outage", trial.outage_ms(), "ms", at_most=OUTAGE)
+    taken = next(a.at for a in trial.frames.adverts() if a.host == peer.name)
+    measured("F08 carrier lost: peer is active after", (taken - hit) * 1000, "ms", at_most=DOWN * 1000)
     measured("F08 carrier lost: VIP gone at the old owner", (gone - hit) * 1000, "ms", at_most=20)
     measured("F08 carrier lost: two owners, also after the link is back", trial.arp.both_ms(), "ms", exactly=0)
     assert trial.frames.speakers() == [owner.name, peer.name]
@@ -103,7 +105,10 @@ def test_f10_interface_down_and_up(lab: Lab, measured: Measured) -> None:
 
 
 def test_f11_partition(lab3: Lab, measured: Measured) -> None:
-    """The owner is cut off from both others but not from clients: each side serves; after the heal one does."""
+    """The owner is cut off from both others but not from clients: each side serves; after the heal one does.
+
+    The winner learns of the heal by the first advert of the loser, up to an interval later: its 20 ms begin there.
+    """
     lab = lab3
     owner = start_preferred(lab)
     others = [node for node in lab.lbs if node is not owner]
@@ -141,7 +146,7 @@ def test_f12_adverts_of_the_owner_lost(lab: Lab, measured: Measured) -> None:
     flaps = sum(a != b for a, b in zip(turns, turns[1:]))
     measured("F12 owner's adverts lost: alarm after the other one's first advert", (alarm - second) * 1000, "ms", at_most=3000 * DOWN)
     measured("F12 owner's adverts lost: announcements that turn clients", flaps / (healed - second), "/s", at_most=1)
-    measured("F12 owner's adverts lost: one owner after the heal", trial.single_after_ms(healed), "ms", at_most=HEAL)
+    measured("F12 owner's adverts lost: one owner after the heal", trial.single_after_ms(healed), "ms", at_most=2000 * INTERVAL)
     assert trial.arp.owners() == (owner.name,)
     trial.check(both_ms=None)
 
@@ -158,7 +163,11 @@ def test_f13_owner_is_deaf(lab: Lab, measured: Measured) -> None:
 
 
 def test_f14_loss_of_adverts(lab: Lab, measured: Measured) -> None:
-    """30 % of the adverts are lost: takeovers happen now and then, are short, and announced."""
+    """30 % of the adverts are lost: takeovers happen now and then, are short, and announced.
+
+    What ends a moment of two owners is an advert, and of those 30 % are lost, too: one each interval and an answer to it, of
+    which two in a row fail in 9 of 100 cases. So four intervals are allowed for the longest of them, not two.
+    """
     seconds = 60.0 if FULL else 12.0
     owner = start_preferred(lab)
     with Trial(lab) as trial:
