@@ -137,8 +137,14 @@ static void release(struct handover *h)
 static void on_ready(struct handover *h)
 {
 	/* No longer than the peer's promise allows; half of it is left for the way there. */
+	if (h->sessions_sent) {
+		/* What is still here of them ends in silence, whenever it does. */
+		h->hooks.settle_sessions(h->hooks.ctx, true);
+		release(h);
+		h->hooks.end_sessions(h->hooks.ctx, (uint32_t)h->id);
+		return;
+	}
 	enter(h, HANDOVER_ENDING, lb_time_min(HANDOVER_SESSIONS_MAX, h->hooks.interval(h->hooks.ctx)), 0);
-	h->hooks.settle_sessions(h->hooks.ctx, true);
 	h->hooks.close_to_new(h->hooks.ctx, true);
 	h->hooks.end_sessions(h->hooks.ctx, (uint32_t)h->id);
 }
@@ -299,7 +305,7 @@ static void on_deadline(struct handover *h)
 		end(h, false, "not-confirmed", "the VIP was released but the peer did not say that it took it");
 		break;
 	case HANDOVER_REQUESTING:
-		end(h, false, "owner-silent", "the owner did not hand the VIP over within 1 s");
+		end(h, false, "owner-silent", "the owner did not hand the VIP over within 5 s");
 		break;
 	case HANDOVER_IDLE:
 		break;

@@ -24,9 +24,10 @@
 
 #include "daemon/ipc/ipc.h"
 
-#define SESSION_MOVE_OFFER   LB_MSEC(100)
-#define SESSION_MOVE_AGAIN   LB_MSEC(20)
-#define SESSION_MOVE_CONNECT LB_MSEC(300)
+#define SESSION_MOVE_OFFER LB_MSEC(100)
+#define SESSION_MOVE_AGAIN LB_MSEC(20)
+/* The owner serves all the while: the stream opens, the successor makes the sockets. */
+#define SESSION_MOVE_CONNECT LB_SEC(1)
 /* Connections that a client just began to make are finished before the fence closes. */
 #define SESSION_MOVE_CLOSING LB_MSEC(3)
 #define SESSION_MOVE_SEND    LB_SEC(1)

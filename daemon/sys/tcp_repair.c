@@ -14,6 +14,9 @@ enum { QUEUE_NONE, QUEUE_RECEIVE, QUEUE_SEND };
 enum { ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
 /* Kinds of options in SYNs, RFC 9293 3.2, RFC 7323, RFC 2018. */
 enum { OPTION_MSS = 2, OPTION_WINDOW = 3, OPTION_SACK = 4, OPTION_TIMESTAMP = 8 };
+/* What an image's unacked bytes may need until they are in the queue; the kernel's tuning has its way again then. */
+#define QUEUE_ROOM  (SESSION_STATE_MAX / 2)
+#define QUEUE_USUAL (128 * 1024)
 /* A queue under repair takes so much at a time without large allocations in the kernel. */
 #define CHUNK (32 * 1024)
 
@@ -46,10 +49,13 @@ int tcp_repair_socket(const struct lb_endpoint *local)
 	struct sockaddr_storage sa;
 	socklen_t len = lb_endpoint_to_sockaddr(local, &sa);
 	int fd = socket(local->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int saved, on = 1;
+	int saved, on = 1, room = QUEUE_ROOM;
 
 	if (fd < 0)
 		return -1;
+	/* In a user namespace of its own, up to net.core.wmem_max only. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (local->addr.family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
 	else
@@ -292,6 +298,15 @@ static bool restore_unacked(int fd, const struct lb_bytes *bytes)
 	return true;
 }
 
+/* A size that was set is fixed until its lock is taken off. */
+static void usual_room(int fd)
+{
+	int usual = QUEUE_USUAL, unlocked = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &usual, sizeof(usual));
+	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof(unlocked));
+}
+
 static bool restore_window(int fd, const struct tcp_image_window *w)
 {
 	struct tcp_repair_window window = {.snd_wl1 = w->send_wl1,
@@ -316,6 +331,7 @@ bool tcp_repair_restore(int fd, const struct tcp_image *image)
 		return false;
 	if (image->unacked.len > 0 && (!set(fd, TCP_REPAIR_QUEUE, QUEUE_SEND) || !restore_unacked(fd, &image->unacked)))
 		return false;
+	usual_room(fd);
 	/* Judged by the kernel against the sequence numbers, so it comes last. */
 	return restore_window(fd, &image->window) && set(fd, TCP_REPAIR_QUEUE, QUEUE_NONE);
 }

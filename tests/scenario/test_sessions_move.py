@@ -1,21 +1,235 @@
-"""Goal: a planned hand-over takes the established sessions along; nobody at either end notices more than a short stall."""
+"""Goal: a planned hand-over takes the established sessions along; neither end notices more than a short stall.
+
+What goes wrong with that costs sessions, as a hand-over without it, and never the VIP.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
 import time
+from typing import Iterator
 
-from lab import Lab, eventually
+import pytest
+
+from lab import VIP, Lab, eventually, netns, topology
+from lab.lb import LoadBalancer
+from record import Measured
+
+ECHO = f"""
+  echo:
+    listen: {topology.ECHO_PORT}
+    servers:
+      k8s-worker-1: 10.196.35.23:{topology.ECHO_PORT}
+      k8s-worker-2: 10.196.35.24:{topology.ECHO_PORT}
+"""
 
 
-def test_busy_sessions_survive_a_failover(lab: Lab) -> None:
-    """200 sessions that ask every 20 ms go there and back: none breaks."""
+def hand_over(lab: Lab) -> LoadBalancer:
+    """`lbctl failover` at the owner; the new one, once each node says so."""
+    owner = lab.owner()
+    done = owner.lbctl("failover")
+    assert done.code == 0, done.stderr
+    eventually(lambda: lab.owner() is lab.other(owner) and lab.owner().role() == "active", 2.0)
+    return lab.owner()
+
+
+@pytest.fixture(name="echo_lab")
+def lab_with_echo(lab: Lab) -> Iterator[Lab]:
+    """The reference cluster with an echo service."""
+    for worker in lab.workers[:2]:
+        worker.start_echo()
+    lab.start(lab.config(append=ECHO))
+    yield lab
+
+
+class Stream(threading.Thread):
+    """Sends a seeded megabyte again and again through the echo service as fast as it comes back, and compares each byte."""
+
+    def __init__(self, lab: Lab, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.pattern = random.Random(seed).randbytes(1 << 20)
+        self.sock = lab.client.connect(VIP, topology.ECHO_PORT, timeout=20.0)
+        self.sent = self.count = 0
+        self.wrong = ""
+        self.over = threading.Event()
+        self.writer = threading.Thread(target=self._write, daemon=True)
+
+    def run(self) -> None:
+        """A writer beside the reader, so that both ways are full."""
+        self.writer.start()
+        try:
+            while data := self.sock.recv(65536):
+                at = self.count % len(self.pattern)
+                expected = self.pattern[at : at + len(data)]
+                expected += self.pattern[: len(data) - len(expected)]
+                if data != expected:
+                    self.wrong = f"a byte between {self.count} and {self.count + len(data)}"
+                    return
+                self.count += len(data)
+        except OSError as error:
+            self.wrong = str(error)
+
+    def _write(self) -> None:
+        try:
+            while not self.over.is_set():
+                at = self.sent % len(self.pattern)
+                self.sent += self.sock.send(self.pattern[at : at + 32768])
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self.wrong = self.wrong or str(error)
+
+    def finish(self) -> None:
+        """The client half-closes; what is under way must still come back."""
+        self.over.set()
+        self.join(30.0)
+        assert not self.is_alive(), "the echo of the last bytes did not come back"
+        assert not self.wrong, f"after {self.count} bytes: {self.wrong}"
+        assert self.count == self.sent
+
+
+def test_busy_sessions_go_there_and_back(lab: Lab, measured: Measured) -> None:
+    """200 sessions that ask every 20 ms, four hand-overs, a new connection each 5 ms: nothing breaks, nothing fails."""
     lab.start()
-    with lab.sessions(count=200, interval_ms=20) as sessions:
+    with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load, lab.arpprobe() as arp:
         for _ in range(4):
-            owner = lab.owner()
-            done = owner.lbctl("failover")
-            assert done.code == 0, done.stderr
-            eventually(lambda: lab.owner() is not owner)
-            time.sleep(0.5)
+            hand_over(lab)
+            load.succeeds_after(time.monotonic() + 1.2)
     assert sessions.broken() == []
-    assert sessions.longest_stall_ms() <= 600
+    assert load.result().failures == {}
+    stalls = sorted(session["longest_stall_ms"] for session in sessions.sessions)
+    measured("sessions moved: stall, median", stalls[len(stalls) // 2], "ms", at_most=250)
+    measured("sessions moved: stall, worst", stalls[-1], "ms", at_most=600)
+    measured("sessions moved: VIP unowned", arp.none_ms() / 4, "ms", at_most=150)
+    measured("sessions moved: two owners", arp.both_ms(), "ms", exactly=0)
+
+
+def test_full_streams_arrive_byte_for_byte(echo_lab: Lab) -> None:
+    """Streams that fill both ways through splice, three hand-overs, the end half-closed: every byte, in order."""
+    streams = [Stream(echo_lab, seed) for seed in range(6)]
+    for stream in streams:
+        stream.start()
+    for _ in range(3):
+        before = [stream.count for stream in streams]
+        hand_over(echo_lab)
+        eventually(lambda: all(s.count > b + 200_000 for s, b in zip(streams, before)), 15.0, "all streams go on")
+    for stream in streams:
+        stream.finish()
+
+
+def test_half_closed_and_waiting_sessions(echo_lab: Lab) -> None:
+    """A client that has closed its side, one with unread bytes, one that was idle: each goes on where it was."""
+    half, unread, idle = (echo_lab.client.connect(VIP, topology.ECHO_PORT) for _ in range(3))
+    unread.sendall(b"unread" * 100)
+    idle.sendall(b"x")
+    assert idle.recv(10) == b"x"
+    half.sendall(b"h")
+    assert half.recv(10) == b"h"
+    hand_over(echo_lab)
+    half.shutdown(socket.SHUT_WR)
+    hand_over(echo_lab)
+    assert half.recv(10) == b"", "the server's FIN is passed on"
+    idle.sendall(b"still here")
+    assert idle.recv(100) == b"still here"
+    got = b""
+    while len(got) < 600:
+        got += unread.recv(4096)
+    assert got == b"unread" * 100
+
+
+def test_etcd_watch_survives(lab: Lab) -> None:
+    """A watch over TLS reports what is written after each of three hand-overs, on the same connection."""
+    lab.start_etcd()
+    lab.start()
+    log = lab.directory / "watch"
+    with open(log, "wb") as out:
+        watch = subprocess.Popen(lab.etcdctl_argv("watch", "k"), stdout=out)
+
+    def reports(value: str) -> None:
+        def seen() -> bool:
+            for master in lab.masters:
+                netns.command(*lab.etcdctl_argv("put", "k", value, address=master.address))
+            return value in log.read_text(encoding="ascii")
+
+        eventually(seen, 10.0, "the watch reports a change")
+
+    try:
+        reports("before")
+        clients = {c["client"] for c in connections(lab.owner(), "kube-api")}
+        for number in range(3):
+            hand_over(lab)
+            reports(f"after-{number}")
+        assert {c["client"] for c in connections(lab.owner(), "kube-api")} >= clients
+        assert watch.poll() is None
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+def connections(node: LoadBalancer, service: str) -> list[dict[str, str]]:
+    """The live sessions of a service."""
+    return [c for c in node.api("GET", "/v1/connections")[1]["connections"] if c["service"] == service]
+
+
+def test_a_stop_moves_them_too(lab: Lab) -> None:
+    """SIGTERM at the owner: no session breaks, and the stopped node is left clean."""
+    owner = lab.start()
+    with lab.sessions(count=50) as sessions:
+        assert owner.sigterm() == 0
+        time.sleep(1.0)
+    assert sessions.broken() == []
+    assert not owner.has_address()
+
+
+def test_download_checked(lab: Lab) -> None:
+    """A download of 64 MB during two hand-overs has the checksum of the file."""
+    lab.start()
+    content = random.Random(7).randbytes(1 << 20) * 64
+    for worker in lab.workers:
+        (worker.directory / "big").write_bytes(content)
+    digest = hashlib.sha256()
+    sock = lab.client.connect(VIP, 80, timeout=20.0)
+    sock.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, body = b"", b""
+    while b"\r\n\r\n" not in head:
+        head += sock.recv(65536)
+    _, body = head.split(b"\r\n\r\n", 1)
+    size, moved = len(body), 0
+    digest.update(body)
+    while chunk := sock.recv(65536):
+        digest.update(chunk)
+        size += len(chunk)
+        if size > (moved + 1) * (16 << 20) and moved < 2:
+            hand_over(lab)
+            moved += 1
+    assert moved == 2 and size == len(content)
+    assert digest.digest() == hashlib.sha256(content).digest()
+
+
+@pytest.mark.parametrize("victim", ["successor", "owner"])
+def test_a_proxy_that_stands_still_costs_sessions_not_the_vip(lab: Lab, victim: str) -> None:
+    """One proxy is stopped while the sessions are under way: one owner within two seconds, and it serves."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    stopped = owner if victim == "owner" else peer
+    with lab.sessions(count=100), lab.arpprobe() as arp:
+        pid = stopped.proxy_pid
+        os.kill(pid, signal.SIGSTOP)
+        (peer if victim == "owner" else owner).lbctl("failover")
+        os.kill(pid, signal.SIGCONT)
+        eventually(lambda: len(lab.holders()) == 1 and lab.owner().role() == "active", 5.0)
+    eventually(lambda: lab.client.get(VIP, 80).status == 200, 5.0)
+    assert arp.both_ms() == 0
+
+
+def test_without_a_key_they_are_reset(lab: Lab) -> None:
+    """No key, no stream: the hand-over ends the sessions at once, as it says."""
+    lab.start(lab.config(key=False))
+    with lab.sessions(count=20) as sessions:
+        hand_over(lab)
+        eventually(lambda: sessions.broken_so_far() == 20, 3.0)

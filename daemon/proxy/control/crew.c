@@ -97,6 +97,7 @@ static bool is_answer(enum message_kind kind)
 	case MESSAGE_STOPPED:
 	case MESSAGE_FROZEN:
 	case MESSAGE_DUMPED:
+	case MESSAGE_PREVIEWED:
 	case MESSAGE_THAWED:
 	case MESSAGE_ADOPTED:
 	case MESSAGE_REVIVED:

@@ -193,5 +193,6 @@ void move_free(struct move *m)
 	close_listener(m);
 	move_keys_free(m->keys);
 	free(m->turn.fds);
+	free(m->preview);
 	free(m);
 }

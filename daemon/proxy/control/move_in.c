@@ -8,6 +8,7 @@
 
 #include "daemon/proxy/control/move_state.h"
 #include "daemon/proxy/control/must.h"
+#include "daemon/proxy/share/move_endpoint.h"
 
 static void close_in(struct move *m)
 {
@@ -21,6 +22,7 @@ static void forget_arrivals(struct move *m)
 
 	free(a->records);
 	free(a->list);
+	free(a->lacking);
 	*a = (struct move_arrivals){0};
 }
 
@@ -75,57 +77,79 @@ static void adopt_all(struct move *m)
 
 /* ---- sockets ---- */
 
-/* The sockets of all arrivals in a row: that many of each, the server's left out where there is none. */
-static struct lb_endpoint *wanted(struct move_arrivals *a, uint32_t i)
-{
-	struct session_arrival *arrival = &a->list[i / 2];
-
-	if (i % 2 == 1 && arrival->state.server[0] == '\0')
-		return NULL;
-	return &arrival->state.side[i % 2].local;
-}
-
-static void ask_for_sockets(struct move *m)
+/* Calls each for every socket that is needed and not there yet. */
+static void give_sockets(struct move *m, void (*lacks)(struct move *m, const struct lb_endpoint *local))
 {
 	struct move_arrivals *a = &m->arrivals;
 
-	while (a->asked < 2 * a->count && a->open_questions < MOVE_WINDOW) {
-		struct ipc_sockets question = {.token = a->asked};
+	for (uint32_t i = 0; i < a->count; i++) {
+		struct session_arrival *arrival = &a->list[i];
 
-		for (; a->asked < 2 * a->count && question.count < IPC_FDS_MAX; a->asked++) {
-			const struct lb_endpoint *local = wanted(a, a->asked);
+		for (int side = 0; side < (arrival->state.server[0] != '\0' ? 2 : 1); side++) {
+			const struct lb_endpoint *local = &arrival->state.side[side].local;
 
-			if (local != NULL)
-				question.local[question.count] = *local;
-			question.count++;
+			if (arrival->fd[side] < 0)
+				arrival->fd[side] = move_sockets_take(m, local);
+			if (arrival->fd[side] < 0)
+				lacks(m, local);
 		}
-		a->open_questions++;
-		channel_need_sockets(m->channel, &question);
 	}
-	if (a->open_questions == 0)
-		adopt_all(m);
 }
 
-void move_sockets(struct move *m, const struct ipc_sockets *answer, const int *fds)
+static void leave_out(struct move *m, const struct lb_endpoint *local)
+{
+	char text[LB_ENDPOINT_TEXT];
+
+	(void)m;
+	lb_debug("no socket for %s", lb_endpoint_text(local, text));
+}
+
+static void on_rest_made(struct move *m)
+{
+	give_sockets(m, leave_out);
+	move_sockets_close(m);
+	adopt_all(m);
+}
+
+static void note_lacking(struct move *m, const struct lb_endpoint *local)
+{
+	m->arrivals.lacking[m->arrivals.lacking_count++] = *local;
+}
+
+/* Most were made ahead; what is lacking are those of sessions that have begun since. */
+static void make_rest(struct move *m)
 {
 	struct move_arrivals *a = &m->arrivals;
-	size_t next = 0;
 
-	for (uint32_t i = 0; i < IPC_FDS_MAX; i++) {
-		if ((answer->made >> i & 1) == 0)
-			continue;
-		/* What was asked for a hand-over that was given up is of no use. */
-		if (a->open_questions > 0 && answer->token + i < 2 * a->count)
-			a->list[(answer->token + i) / 2].fd[(answer->token + i) % 2] = fds[next++];
-		else
-			close(fds[next++]);
-	}
-	if (a->open_questions == 0)
-		return;
-	a->open_questions--;
-	ask_for_sockets(m);
+	a->lacking = must(calloc(2 * (size_t)a->count + 1, sizeof(*a->lacking)));
+	give_sockets(m, note_lacking);
+	move_sockets_close(m);
+	for (uint32_t i = 0; i < a->lacking_count; i++)
+		move_sockets_add(m, &a->lacking[i]);
+	move_sockets_make(m, on_rest_made);
 }
 
+static void on_made_ahead(struct move *m)
+{
+	if (m->in != NULL)
+		move_stream_send(m->in, MOVE_FRAME_PREPARED, NULL, 0);
+}
+
+/* Endpoints as move_endpoint_put wrote them. */
+static bool make_ahead(struct move *m, const uint8_t *data, size_t len)
+{
+	struct lb_endpoint local;
+	size_t at = 0, n;
+
+	while (at < len) {
+		n = move_endpoint_get(data + at, len - at, &local);
+		if (n == 0)
+			return false;
+		move_sockets_add(m, &local);
+		at += n;
+	}
+	return true;
+}
 /* ---- records ---- */
 
 static void refuse(struct move *m, const char *why)
@@ -133,6 +157,7 @@ static void refuse(struct move *m, const char *why)
 	lb_warning("sessions of another node refused: %s", why);
 	close_in(m);
 	forget_arrivals(m);
+	move_sockets_close(m);
 }
 
 static void keep_records(struct move *m, const uint8_t *data, size_t len)
@@ -180,9 +205,18 @@ static void on_end(struct move *m, uint32_t told)
 	const char *why;
 
 	if (decode_all(&m->arrivals, told, &why))
-		ask_for_sockets(m);
+		make_rest(m);
 	else
 		refuse(m, why);
+}
+
+static void on_preview(struct move *m, const uint8_t *data, size_t len)
+{
+	move_sockets_close(m);
+	if (make_ahead(m, data, len))
+		move_sockets_make(m, on_made_ahead);
+	else
+		refuse(m, "what they announce is no list of endpoints");
 }
 
 static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_t len)
@@ -191,6 +225,8 @@ static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_
 
 	if (!m->in_greeted && type == MOVE_FRAME_HELLO && len == 8 && m->in_id != 0 && lb_get64(data) == m->in_id)
 		m->in_greeted = true;
+	else if (m->in_greeted && type == MOVE_FRAME_PREVIEW && m->arrivals.list == NULL)
+		on_preview(m, data, len);
 	else if (m->in_greeted && type == MOVE_FRAME_RECORDS && m->arrivals.list == NULL)
 		keep_records(m, data, len);
 	else if (m->in_greeted && type == MOVE_FRAME_END && len == 4 && m->arrivals.list == NULL)
@@ -259,6 +295,7 @@ void move_in_drop(struct move *m)
 {
 	close_in(m);
 	forget_arrivals(m);
+	move_sockets_close(m);
 	if (m->in_id != 0)
 		crew_ask(m->crew, &(struct crew_question){
 				      .kind = MESSAGE_END_SESSIONS, .scope = END_PARKED, .reason = FLOW_END_MOVED});

@@ -10,6 +10,29 @@
 
 /* ---- connect ---- */
 
+/* The peer makes the sockets before the VIP stands still. */
+static void on_some_preview(void *ctx, struct message *message)
+{
+	struct move *m = ctx;
+
+	if (message->bytes == NULL)
+		return;
+	m->preview = must(realloc(m->preview, m->preview_size + message->size + 1));
+	memcpy(m->preview + m->preview_size, message->bytes, message->size);
+	m->preview_size += message->size;
+}
+
+static void on_all_previewed(void *ctx)
+{
+	struct move *m = ctx;
+
+	if (m->out != NULL)
+		move_stream_send(m->out, MOVE_FRAME_PREVIEW, m->preview, m->preview_size);
+	free(m->preview);
+	m->preview = NULL;
+	m->preview_size = 0;
+}
+
 static void on_ready(void *ctx)
 {
 	struct move *m = ctx;
@@ -17,7 +40,9 @@ static void on_ready(void *ctx)
 
 	lb_put64(id, m->out_id);
 	move_stream_send(m->out, MOVE_FRAME_HELLO, id, sizeof(id));
-	move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
+	crew_ask(m->crew,
+		 &(struct crew_question){
+		     .kind = MESSAGE_PREVIEW, .on_answer = on_some_preview, .on_done = on_all_previewed, .ctx = m});
 }
 
 static void close_out(struct move *m)
@@ -40,6 +65,10 @@ static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_
 	struct move *m = ctx;
 	uint32_t arrived = len == 4 ? lb_get32(data) : 0;
 
+	if (type == MOVE_FRAME_PREPARED) {
+		move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
+		return;
+	}
 	if (type != MOVE_FRAME_RESULT || len != 4 || arrived > m->sent) {
 		close_out(m);
 		move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, "the other node answered out of order");

@@ -25,8 +25,22 @@ struct move_arrivals {
 	size_t size;
 	struct session_arrival *list;
 	uint32_t count, adopted;
-	uint32_t asked; /* sockets asked for, two for each arrival */
-	uint32_t open_questions;
+	struct lb_endpoint *lacking; /* sockets that were not made ahead */
+	uint32_t lacking_count;
+};
+
+/* A bound socket under repair. */
+struct move_socket {
+	struct lb_endpoint local;
+	int fd;		/* -1: could not be made, or is taken */
+	uint32_t taken; /* of this and those after it with the same endpoint */
+};
+
+/* One list at a time; sorted by endpoint once it was made. */
+struct move_sockets {
+	struct move_socket *list;
+	uint32_t count, size, asked, open_questions, generation;
+	move_on_turned *done; /* NULL: nothing is being made */
 };
 
 struct move {
@@ -40,8 +54,11 @@ struct move {
 	uint64_t revived_id;
 	bool in_greeted;
 	uint32_t sent;
+	uint8_t *preview;
+	size_t preview_size;
 	struct move_turn turn;
 	struct move_arrivals arrivals;
+	struct move_sockets sockets;
 };
 
 /* move.c */
@@ -56,6 +73,15 @@ void move_tell(struct move *m, uint64_t id, enum ipc_move_step step, bool ok, ui
 void move_out_connect(struct move *m, const struct ipc_move *what);
 void move_out_send(struct move *m);
 void move_out_thaw(struct move *m);
+
+/* move_sockets.c */
+/* Note what is needed, then make it; done may be called before this returns. */
+void move_sockets_add(struct move *m, const struct lb_endpoint *local);
+void move_sockets_make(struct move *m, move_on_turned *done);
+/* One that is bound there, -1: there is none any more. */
+int move_sockets_take(struct move *m, const struct lb_endpoint *local);
+/* Close those that nobody took. */
+void move_sockets_close(struct move *m);
 
 /* move_in.c */
 void move_in_accept(struct move *m, int fd);

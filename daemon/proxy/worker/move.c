@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/proxy/share/move_endpoint.h"
 #include "daemon/proxy/worker/connect.h"
 #include "daemon/proxy/worker/relay.h"
 #include "daemon/proxy/worker/session.h"
@@ -15,6 +16,24 @@
 static bool is_bound_here(const struct session *s)
 {
 	return s->awaits_header || s->service->conf == NULL || s->service->conf->source != LB_SOURCE_VIP;
+}
+
+void move_preview(struct worker *w, const struct message *order, struct message *answer)
+{
+	(void)order;
+	answer->bytes = malloc(2 * (size_t)MOVE_ENDPOINT_MAX * w->sessions.count + 1);
+	if (answer->bytes == NULL)
+		return;
+	lb_list_foreach (node, &w->sessions.list) {
+		const struct session *s = lb_container_of(node, struct session, node);
+		struct lb_endpoint server;
+
+		if (!s->on_vip || is_bound_here(s))
+			continue;
+		answer->size += move_endpoint_put(answer->bytes + answer->size, &s->local);
+		if (s->server != NULL && tcp_sock_local(s->side[FLOW_SERVER].io.fd, &server))
+			answer->size += move_endpoint_put(answer->bytes + answer->size, &server);
+	}
 }
 
 static void freeze(struct session *s)

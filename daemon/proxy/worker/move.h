@@ -2,6 +2,7 @@
  * Sessions that go to another node, and sessions that come from one. In the order of a hand-over:
  *
  *   here                                   there
+ *   preview: which sockets will be needed  made ahead
  *   freeze: nothing moves any more
  *   dump: each session as a record
  *                                          adopt: two sockets that are those connections, parked
@@ -18,6 +19,7 @@
 
 struct worker;
 
+void move_preview(struct worker *w, const struct message *order, struct message *answer);
 /* Sessions that cannot move (their server does not see the VIP as its client) are ended first. */
 void move_freeze(struct worker *w, const struct message *order, struct message *answer);
 /* What cannot be told stays frozen. */

@@ -10,6 +10,11 @@ void session_log_init(struct session_log *log)
 		log->limit[i] = (struct ratelimit)RATELIMIT_INIT(10, LB_MSEC(100));
 }
 
+static bool is_ordinary(enum flow_end end)
+{
+	return end == FLOW_END_CLOSED || end == FLOW_END_MOVED;
+}
+
 void session_log_write(struct session_log *log, const struct session_log_entry *entry, lb_time now)
 {
 	struct ratelimit *limit = &log->limit[entry->end];
@@ -18,7 +23,7 @@ void session_log_write(struct session_log *log, const struct session_log_entry *
 
 	if (log->wanted == LB_LOG_SESSIONS_NONE)
 		return;
-	if (log->wanted == LB_LOG_SESSIONS_ABNORMAL && (entry->end == FLOW_END_CLOSED || !ratelimit_ok(limit, now)))
+	if (log->wanted == LB_LOG_SESSIONS_ABNORMAL && (is_ordinary(entry->end) || !ratelimit_ok(limit, now)))
 		return;
 	lb_log(LB_LOG_INFO,
 	       "session id=%" PRIu64 " client=%s service=%s server=%s connect_ms=%.3f duration_ms=%.3f in=%" PRIu64

@@ -75,6 +75,9 @@ static void reply(struct worker *w, enum message_kind kind, const struct message
 static void move(struct worker *w, const struct message *order)
 {
 	switch (order->kind) {
+	case MESSAGE_PREVIEW:
+		reply(w, MESSAGE_PREVIEWED, order, move_preview);
+		break;
 	case MESSAGE_FREEZE:
 		reply(w, MESSAGE_FROZEN, order, move_freeze);
 		break;
@@ -124,6 +127,7 @@ static void on_order(void *ctx, struct message *m)
 	case MESSAGE_STOP:
 		stop(w, m);
 		break;
+	case MESSAGE_PREVIEW:
 	case MESSAGE_FREEZE:
 	case MESSAGE_DUMP:
 	case MESSAGE_THAW:

@@ -21,11 +21,11 @@
 
 enum peer_msg_kind {
 	PEER_HEARTBEAT = 1,
-	PEER_ASK_TAKE,	  /* owner -> peer: will you take the VIP? */
-	PEER_READY,	  /* peer -> owner: yes */
-	PEER_REFUSE,	  /* peer -> owner: no; reason in text */
-	PEER_RELEASED,	  /* owner -> peer: it is yours now */
-	PEER_REQUEST_VIP, /* preferred node -> owner: hand over to me (failback, failover --to) */
+	PEER_ASK_TAKE,		/* owner -> peer: will you take the VIP? */
+	PEER_READY,		/* peer -> owner: yes */
+	PEER_REFUSE,		/* peer -> owner: no; reason in text */
+	PEER_RELEASED,		/* owner -> peer: it is yours now */
+	PEER_REQUEST_VIP,	/* preferred node -> owner: hand over to me (failback, failover --to) */
 	PEER_OFFER_SESSIONS,	/* owner -> peer: my sessions could come before the VIP does */
 	PEER_EXPECT_SESSIONS,	/* peer -> owner: let them come */
 	PEER_RELEASED_SESSIONS, /* as RELEASED, and the sessions that came are yours */
