@@ -61,7 +61,11 @@ static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents)
 	if (set->reserve < 0)
 		set->reserve = open_reserve();
 	bool shortage = set->reserve < 0 && is_shortage(errno);
-	shortage |= w->reserve.spent && !reserve_fill(&w->reserve);
+	if (w->reserve.spent) {
+		/* Buffers that wait for their next use are memory, too. */
+		buffer_pool_free(&w->buffers);
+		shortage |= !reserve_fill(&w->reserve);
+	}
 	if (!shortage && w->sessions.count < w->sessions.max) {
 		resume(w);
 		return;

@@ -3,11 +3,22 @@
 #include <inttypes.h>
 #include <lb/log.h>
 
+/* Lines of one reason in a second, all workers together. */
+#define LINES 10
+
 void session_log_init(struct session_log *log)
 {
-	log->wanted = LB_LOG_SESSIONS_ABNORMAL;
-	for (int i = 0; i < FLOW_END_COUNT_; i++)
-		log->limit[i] = (struct ratelimit)RATELIMIT_INIT(10, LB_MSEC(100));
+	*log = (struct session_log){0};
+	session_log_set(log, LB_LOG_SESSIONS_ABNORMAL, 1);
+}
+
+void session_log_set(struct session_log *log, enum lb_log_sessions wanted, uint32_t workers)
+{
+	log->wanted = wanted;
+	for (int i = 0; i < FLOW_END_COUNT_; i++) {
+		log->limit[i].burst = workers < LINES ? LINES / workers : 1;
+		log->limit[i].per = LB_SEC(1) / LINES * workers;
+	}
 }
 
 static bool is_ordinary(enum flow_end end)

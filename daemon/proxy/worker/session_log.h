@@ -1,6 +1,6 @@
 /*
  * One line per ended or refused session, as far as log.connections asks for it. Abnormal ends are limited to ten lines
- * a second and reason, so that a storm of resets does not become a storm of lines.
+ * a second and reason over all workers, so that a storm of resets does not become a storm of lines.
  */
 #ifndef WORKER_SESSION_LOG_H
 #define WORKER_SESSION_LOG_H
@@ -24,6 +24,8 @@ struct session_log_entry {
 };
 
 void session_log_init(struct session_log *log);
+/* What is wanted from now on; the lines of a reason are shared by so many workers. */
+void session_log_set(struct session_log *log, enum lb_log_sessions wanted, uint32_t workers);
 void session_log_write(struct session_log *log, const struct session_log_entry *entry, lb_time now);
 
 #endif

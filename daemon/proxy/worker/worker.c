@@ -20,9 +20,14 @@
 /* Client addresses counted at a time where no table is shared. */
 #define OWN_SOURCES 65536
 
+static uint32_t workers_of(const struct pool_view *view)
+{
+	return view->service_count > 0 ? view->services[0].block->workers : 1;
+}
+
 static uint32_t session_limit(const struct worker *w, const struct pool_view *view)
 {
-	uint32_t workers = view->service_count > 0 ? view->services[0].block->workers : 1;
+	uint32_t workers = workers_of(view);
 
 	return view->max_connections > 0 ? view->max_connections : capacity_sessions(workers, w->pipes.max);
 }
@@ -55,7 +60,7 @@ static void publish(struct worker *w, const struct message *order)
 
 	if (unused != order->view) {
 		w->sessions.max = session_limit(w, order->view);
-		w->log.wanted = order->view->conf->log_connections;
+		session_log_set(&w->log, order->view->conf->log_connections, workers_of(order->view));
 		listener_room(w);
 	}
 	retire(w, unused, order);
