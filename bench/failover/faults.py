@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from typing import Callable
@@ -15,6 +17,7 @@ from lab.node_faults import busy
 from .node import Node
 from .stack import ORIGINS, ORIGIN_PORT, Origins, Stack
 
+PROTO_VRRP = 112
 BUSY_LOOPS = 8
 CPU_WATCH_SECONDS = 60.0
 RELOADS = 20
@@ -40,6 +43,16 @@ class Trial:
         if hasattr(self.stack, "on_fault"):
             self.stack.on_fault()
         self.hit_at = time.monotonic()
+
+    def await_phase(self, fraction: float) -> None:
+        """Until that part of an interval has passed since an advert of the owner, which the peer has heard."""
+        with self.peer.host.inside():
+            hearing = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTO_VRRP)
+        with hearing:
+            hearing.settimeout(3 * self.stack.interval)
+            with contextlib.suppress(TimeoutError):
+                hearing.recv(256)
+        time.sleep(fraction * self.stack.interval)
 
     def afterwards(self, heal: Callable[[], None]) -> None:
         """Heals once the measurement is over."""

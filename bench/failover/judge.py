@@ -43,7 +43,7 @@ def spreads(lines: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, 
             groups.setdefault((line["stack"], line["fault"]), []).append(line)
     found = {}
     for key, same in groups.items():
-        names = [name for name, value in same[0].items() if isinstance(value, (int, float)) and name != "round"]
+        names = [name for name, value in same[0].items() if isinstance(value, (int, float)) and name not in ("round", "phase")]
         found[key] = {name: Spread(median(v := [line[name] for line in same]), min(v), max(v)) for name in names}
     return found
 

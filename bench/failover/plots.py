@@ -12,13 +12,13 @@ from matplotlib import pyplot  # noqa: E402 # a backend without a screen comes f
 from lab.topology import host_of_mac  # noqa: E402
 
 from .faults import FAULTS  # noqa: E402
-from .figures import Records  # noqa: E402
+from .figures import Records, Window, gap  # noqa: E402
 from .judge import Spread  # noqa: E402
 from .matrix import STACKS  # noqa: E402
 
 COLOURS = {"lbd": "#1769aa", "lbd-fast": "#6db3e8", "guide": "#c0392b", "tuned": "#e59866"}
 LEAST_MS = 5.0  # connections start each 5 ms: what is less cannot be seen
-BEFORE, AFTER = 0.25, 0.75
+BEFORE, AFTER = 0.25, 0.45
 
 
 def gaps(rows: dict[tuple[str, str], dict[str, Spread]], path: Path) -> None:
@@ -54,6 +54,8 @@ def timeline(directory: Path, path: Path, title: str) -> None:
     hit = float(moment)
     records = Records(directory / "client.records", directory / "owner.records")
     adverts = [line.split()[1:] for line in (directory / "adverts.records").read_text(encoding="ascii").splitlines() if line]
+    last = max(c.end for c in records.connects["plain"])
+    after = gap(records.connects["plain"], Window(hit, hit, last))[1] - hit + AFTER
     hosts = sorted({host for _, host, _ in adverts} | {owner})
 
     def ms(instant: float) -> float:
@@ -65,15 +67,15 @@ def timeline(directory: Path, path: Path, title: str) -> None:
         upper.scatter(times, [row + 0.2] * len(times), marker="|", s=90, color="black", label="advert" if row == 0 else None)
         told = [ms(when) for when, mac in records.announcements if host_of_mac(mac) == host]
         upper.scatter(told, [row + 0.2] * len(told), marker="v", s=22, color="#c0392b", label="announcement" if row == 0 else None)
-        for (since, stations), (until, _) in zip(records.owners, [*records.owners[1:], (hit + AFTER, ())]):
+        for (since, stations), (until, _) in zip(records.owners, [*records.owners[1:], (hit + after, ())]):
             if host in map(host_of_mac, stations):
                 upper.barh(row - 0.15, ms(until) - ms(since), 0.25, ms(since), color=COLOURS["lbd"])
     upper.set_yticks(range(len(hosts)), hosts)
     upper.set_ylim(-0.6, len(hosts) - 0.3)
     upper.set_title(f"{title}: {owner} loses power at 0; bars: who answers ARP for the VIP", fontsize=10)
-    upper.legend(loc="upper right", fontsize=8)
+    upper.legend(loc="upper left", fontsize=8)
     for kind, colour in (("plain", "#444444"), ("retrying", "#1769aa")):
-        shown = [c for c in records.connects[kind] if -BEFORE <= c.start - hit <= AFTER]
+        shown = [c for c in records.connects[kind] if -BEFORE <= c.start - hit <= after]
         ok = [c for c in shown if c.outcome == "ok"]
         bad = [c for c in shown if c.outcome != "ok"]
         lower.scatter([ms(c.start) for c in ok], [c.ms for c in ok], s=7, color=colour, label=f"{kind}: answered")
@@ -82,7 +84,7 @@ def timeline(directory: Path, path: Path, title: str) -> None:
     lower.set_yscale("log")
     lower.set_ylabel("ms until the answer")
     lower.set_xlabel("a new connection was started, ms after the fault")
-    lower.set_xlim(-BEFORE * 1000, AFTER * 1000)
+    lower.set_xlim(-BEFORE * 1000, after * 1000)
     lower.grid(alpha=0.3)
     lower.legend(loc="upper right", fontsize=8)
     for axes in (upper, lower):

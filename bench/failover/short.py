@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .judge import violations
+from .known import problems as problems_with_known
 from .matrix import Cell, Job, Lanes, Progress, Store, load
 
 FAULTS = (
@@ -136,10 +137,10 @@ def run(directory: Path) -> int:
         passed, failed = passed + seen, failed + (not seen)
         if not seen:
             print(f"the planted fault of {stack} in {fault} was not found, wanted: {said}; seen: {violations(line)}")
-    problem = interrupted(directory)
-    passed, failed = passed + (not problem), failed + bool(problem)
-    if problem:
-        print(f"interrupted: {problem}")
+    for what, wrong in (("known records", "; ".join(problems_with_known(directory))), ("interrupted", interrupted(directory))):
+        passed, failed = passed + (not wrong), failed + bool(wrong)
+        if wrong:
+            print(f"{what}: {wrong}")
     print(f"{passed} passed, {failed} failed")
     return failed
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from .faults import BY_KEY
@@ -16,10 +17,17 @@ from .trial import Bench, logs
 
 STACKS: dict[str, type[Stack]] = {kind.name: kind for kind in (Lbd, LbdFast, Guide, Tuned, KeepsVip, DropsConnects, AnnouncesLate)}
 
+GOLDEN = (5**0.5 - 1) / 2
+
 
 def say(line: dict[str, Any]) -> None:
     """One line to whoever started this."""
     print(json.dumps(line), flush=True)
+
+
+def phase(seed: int, key: str, turn: int) -> float:
+    """Where between two adverts the fault hits: the same for every stack, evenly spread over the rounds."""
+    return (Random(f"{seed}/{key}").random() + turn * GOLDEN) % 1.0
 
 
 def trial(bench: Bench, name: str, key: str, turn: int, seed: int, timeline: Path | None) -> None:
@@ -27,11 +35,11 @@ def trial(bench: Bench, name: str, key: str, turn: int, seed: int, timeline: Pat
     what = {"stack": name, "fault": key, "round": turn}
     say({"begin": True, **what})
     began = time.monotonic()
-    seed_text = f"{seed}/{name}/{key}/{turn}"
+    when = phase(seed, key, turn)
     try:
-        say({**what, "seed": seed_text, **bench.run(BY_KEY[key], seed_text, timeline)})
+        say({**what, "phase": round(when, 3), **bench.run(BY_KEY[key], when, timeline)})
     except (AssertionError, OSError, RuntimeError, ValueError) as error:
-        say({**what, "seed": seed_text, "error": str(error)[:600]})
+        say({**what, "phase": round(when, 3), "error": str(error)[:600]})
         print(logs(bench.lab.lbs), file=sys.stderr)
     note = bench.recover(BY_KEY[key])
     say({"end": True, **what, "seconds": round(time.monotonic() - began, 1), **({"note": note[:300]} if note else {})})
