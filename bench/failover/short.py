@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab.process import tail
+
 from .judge import violations
 from .known import problems as problems_with_known
 from .matrix import Cell, Job, Lanes, Progress, Store, load
@@ -41,6 +43,7 @@ PLANTED = (
     ("announces-late", "power-off", "no answer for"),
 )
 WATCHED_SECONDS = "2"
+LOG_LINES = 40
 ORIGINS_WITHIN = 10.0
 ENDED_WITHIN = 5.0
 
@@ -124,6 +127,9 @@ def run(directory: Path) -> int:
             print(f"unsteady: failover {fault}: {'; '.join(violations(found['lbd', fault]))}")
         found |= measure([job("lbd", wrong)], seed + 1, directory)
     passed = failed = 0
+    if any("error" in line for line in found.values()):
+        for log in sorted(directory.glob("*.log")):
+            print(f"---- {log.name}\n{tail(log, LOG_LINES)}")
     for fault in FAULTS:
         show(found["lbd", fault])
         problems = violations(found["lbd", fault])

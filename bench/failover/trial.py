@@ -146,9 +146,9 @@ class Bench:
             self.stack.repair()
             self.stack.settle(14.0 if self.stack.patient else 6.0)
             return ""
-        except (AssertionError, OSError, RuntimeError) as error:
+        except Exception as error:  # pylint: disable=broad-exception-caught # whatever it was: from the beginning
             self.stack.boot()
-            return f"after {fault.key} the stack had to be started anew: {error}"
+            return f"after {fault.key} the stack had to be started anew: {type(error).__name__}: {error}"
 
 
 def logs(balancers: list[LoadBalancer]) -> str:

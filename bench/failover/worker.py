@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,8 +39,9 @@ def trial(bench: Bench, name: str, key: str, turn: int, seed: int, timeline: Pat
     when = phase(seed, key, turn)
     try:
         say({**what, "phase": round(when, 3), **bench.run(BY_KEY[key], when, timeline)})
-    except (AssertionError, OSError, RuntimeError, ValueError) as error:
-        say({**what, "phase": round(when, 3), "error": str(error)[:600]})
+    except Exception as error:  # pylint: disable=broad-exception-caught # whatever it was, the next trial may succeed
+        say({**what, "phase": round(when, 3), "error": f"{type(error).__name__}: {error}"[:600]})
+        traceback.print_exc()
         print(logs(bench.lab.lbs), file=sys.stderr)
     note = bench.recover(BY_KEY[key])
     say({"end": True, **what, "seconds": round(time.monotonic() - began, 1), **({"note": note[:300]} if note else {})})
@@ -48,14 +50,22 @@ def trial(bench: Bench, name: str, key: str, turn: int, seed: int, timeline: Pat
 def main(arguments: list[str]) -> int:
     """STACK SEED TIMELINE-DIRECTORY|- FAULT:ROUND ..."""
     name, seed, timeline, *cells = arguments
-    bench = Bench(STACKS[name])
+    bench: Bench | None = None
     try:
         for cell in cells:
             key, _, turn = cell.partition(":")
             kept = Path(timeline) / f"{name}-{key}" if timeline != "-" and turn == "1" and key == "power-off" else None
-            trial(bench, name, key, int(turn), int(seed), kept)
+            bench = bench or Bench(STACKS[name])
+            try:
+                trial(bench, name, key, int(turn), int(seed), kept)
+            except Exception:  # pylint: disable=broad-exception-caught # this lab is beyond repair, another one may not be
+                traceback.print_exc()
+                print(logs(bench.lab.lbs), file=sys.stderr)
+                bench.close()
+                bench = None
     finally:
-        bench.close()
+        if bench:
+            bench.close()
     return 0
 
 
