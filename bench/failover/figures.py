@@ -94,6 +94,8 @@ def _connect_figures(kind: str, connects: list[Connect], window: Window) -> dict
     """Of the connections that began in the window or were under way when the fault hit."""
     mine = [c for c in connects if c.end >= window.hit and c.start <= window.end]
     waits = sorted(c.ms for c in mine if c.outcome == "ok")
+    # What was half-way through the fault can be saved by nobody who only relays; it is a failure, but no wait.
+    lost = [c for c in mine if c.outcome != "ok" and c.start <= window.hit]
     length, end = gap(connects, window)
     failures = Counter(c.outcome for c in mine if c.outcome != "ok")
     return {
@@ -101,11 +103,12 @@ def _connect_figures(kind: str, connects: list[Connect], window: Window) -> dict
         f"{kind}_new_after_ms": (end - window.back) * 1000 if length > 0.03 else 0.0,
         f"{kind}_count": len(mine),
         f"{kind}_failed": sum(failures.values()),
+        f"{kind}_under_way": len(lost),
         f"{kind}_failures": dict(sorted(failures.items())),
         f"{kind}_retries": sum(c.retries for c in mine),
         f"{kind}_p50_ms": quantile(waits, 0.5),
         f"{kind}_p99_ms": quantile(waits, 0.99),
-        f"{kind}_worst_ms": max((c.ms for c in mine), default=0.0),
+        f"{kind}_worst_ms": max((c.ms for c in mine if c not in lost), default=0.0),
     }
 
 

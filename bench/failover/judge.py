@@ -117,7 +117,7 @@ def violations(line: dict[str, Any]) -> list[str]:
     if key not in ("partition", "one-way") and line["double_ms"] > 0:
         found.append(f"two owners for {line['double_ms']:g} ms")
     if key in UNDISTURBED:
-        if line["plain_failed"]:
+        if line["plain_failed"] > line["plain_under_way"]:
             found.append(f"failed connections: {line['plain_failures']}")
         if line["plain_worst_ms"] > RETRANSMISSION_MS:
             found.append(f"a connection took {line['plain_worst_ms']:g} ms: its first packet was lost")
