@@ -140,17 +140,13 @@ static void readable(int fd)
 
 static void accept_all(int listener)
 {
-	int on = 1;
-
 	for (int i = 0; i < EVENTS; i++) {
 		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			return;
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		connections[fd] = (struct connection){0};
 		watch(fd, EPOLL_CTL_ADD, EPOLLIN);
-		/* The request mostly came with the handshake. */
 		readable(fd);
 	}
 }
@@ -158,10 +154,12 @@ static void accept_all(int listener)
 static void listen_on(const char *address, const char *port)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, seconds = 1;
 
 	inet_pton(AF_INET, address, &sa.sin_addr);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Nothing is to do for a connection before its first request. */
+	setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 4096) != 0)
 		fail("listen");
 	connections[fd].listens = true;

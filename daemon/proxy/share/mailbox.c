@@ -6,10 +6,13 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct mailbox {
-	struct ev_loop *loop;
-	ev_async wake;
+	struct ev_loop *loop; /* NULL: the owner watches wake */
+	int wake;
+	ev_io io;
 	mailbox_on_message *on_message;
 	void *ctx;
 	_Atomic(struct message *) newest;
@@ -31,13 +34,14 @@ static struct message *take(struct mailbox *box)
 	return oldest;
 }
 
-static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
+void mailbox_deliver(struct mailbox *box)
 {
-	struct mailbox *box = w->data;
-	struct message *m = take(box);
+	eventfd_t count;
+	struct message *m;
 
-	(void)loop;
-	(void)revents;
+	/* Before the stack is taken, so that a message that comes later wakes again. */
+	eventfd_read(box->wake, &count);
+	m = take(box);
 	while (m != NULL) {
 		struct message *next = m->next;
 
@@ -45,6 +49,18 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int revents)
 		box->on_message(box->ctx, m);
 		m = next;
 	}
+}
+
+int mailbox_fd(const struct mailbox *box)
+{
+	return box->wake;
+}
+
+static void on_wake(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)revents;
+	mailbox_deliver(io->data);
 }
 
 struct mailbox *mailbox_new(struct ev_loop *loop, mailbox_on_message *on_message, void *ctx)
@@ -56,9 +72,15 @@ struct mailbox *mailbox_new(struct ev_loop *loop, mailbox_on_message *on_message
 	box->loop = loop;
 	box->on_message = on_message;
 	box->ctx = ctx;
-	ev_async_init(&box->wake, on_wake);
-	box->wake.data = box;
-	ev_async_start(loop, &box->wake);
+	box->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (box->wake < 0) {
+		free(box);
+		return NULL;
+	}
+	ev_io_init(&box->io, on_wake, box->wake, EV_READ);
+	box->io.data = box;
+	if (loop != NULL)
+		ev_io_start(loop, &box->io);
 	return box;
 }
 
@@ -72,7 +94,7 @@ void mailbox_post(struct mailbox *box, struct message *m)
 	    !atomic_compare_exchange_weak_explicit(&box->newest, &head, m, memory_order_release, memory_order_relaxed));
 	/* Who pushed on the empty stack wakes; later senders rely on that. */
 	if (head == NULL)
-		ev_async_send(box->loop, &box->wake);
+		eventfd_write(box->wake, 1);
 }
 
 void mailbox_free(struct mailbox *box)
@@ -89,6 +111,8 @@ void mailbox_free(struct mailbox *box)
 		message_free(m);
 		m = next;
 	}
-	ev_async_stop(box->loop, &box->wake);
+	if (box->loop != NULL)
+		ev_io_stop(box->loop, &box->io);
+	close(box->wake);
 	free(box);
 }

@@ -23,7 +23,6 @@ static void accept_header(struct session *s, const struct proxy_header *header)
 {
 	int fd = s->side[FLOW_CLIENT].io.fd;
 
-	ev_io_stop(s->worker->loop, &s->side[FLOW_CLIENT].io);
 	wake_at(fd, 1);
 	if (recv(fd, s->worker->scratch, header->length, 0) != (ssize_t)header->length) {
 		session_end(s, FLOW_END_CLIENT_GONE);
@@ -77,10 +76,10 @@ void accept_proxy_continue(struct session *s)
 
 void accept_proxy_start(struct session *s)
 {
-	ev_io *io = &s->side[FLOW_CLIENT].io;
-
-	ev_io_modify(io, EV_READ);
-	ev_io_start(s->worker->loop, io);
+	if (!poller_add(&s->worker->poller, &s->side[FLOW_CLIENT].io, POLLER_READ)) {
+		session_end(s, FLOW_END_RESOURCE);
+		return;
+	}
 	wheel_need(&s->worker->wheel, &s->timer, s->worker->now + WAIT);
 	/* Mostly it came together with the last packet of the handshake. */
 	accept_proxy_continue(s);

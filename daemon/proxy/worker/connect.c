@@ -20,7 +20,7 @@
 #define SPARE_MAX 256
 
 struct attempt {
-	ev_io io;
+	struct poll_io io;
 	struct session *session;
 	struct worker_server *server; /* NULL: free */
 	lb_time started, deadline;
@@ -29,7 +29,8 @@ struct attempt {
 struct connecting {
 	struct connecting *next; /* in the list of spare ones */
 	struct attempt attempt[2];
-	ev_timer timer;
+	struct session *session;
+	struct wheel_entry timer;
 	lb_time hedge_at; /* when a second attempt may start beside the first; NEVER: not, or not again */
 	int hedge;	  /* which attempt is the second; -1 none was started */
 	bool tried_any;
@@ -82,7 +83,7 @@ static void report_success(struct worker *w, struct worker_server *server, lb_du
 
 /* --- one attempt --- */
 
-static void on_answer(struct ev_loop *loop, ev_io *io, int revents);
+static void on_answer(struct poll_io *io, unsigned ready);
 
 enum start { STARTED, NEXT, SHORTAGE };
 
@@ -107,6 +108,17 @@ static enum start start_failed(struct worker *w, struct worker_server *server)
 	}
 }
 
+/* Close an attempt that did not win. */
+static void attempt_drop(struct attempt *a)
+{
+	if (a->server == NULL)
+		return;
+	poller_forget(&a->session->worker->poller, &a->io);
+	tcp_sock_reset(a->io.fd);
+	pool_leave(a->server);
+	a->server = NULL;
+}
+
 static enum start attempt_start(struct session *s, struct attempt *a, struct worker_server *server)
 {
 	const struct lb_conf_service *conf = s->service->conf;
@@ -124,21 +136,12 @@ static enum start attempt_start(struct session *s, struct attempt *a, struct wor
 	a->started = now;
 	a->deadline = conf->connect_timeout > 0 ? now + conf->connect_timeout : LB_TIME_NEVER;
 	/* Only a failure makes the socket readable and writable at once, which spares asking for its error. */
-	ev_io_init(&a->io, on_answer, fd, EV_READ | EV_WRITE);
-	a->io.data = a;
-	ev_io_start(s->worker->loop, &a->io);
+	poll_io_init(&a->io, on_answer, fd);
+	if (!poller_add(&s->worker->poller, &a->io, POLLER_READ | POLLER_WRITE)) {
+		attempt_drop(a);
+		return SHORTAGE;
+	}
 	return STARTED;
-}
-
-/* Close an attempt that did not win. */
-static void attempt_drop(struct attempt *a)
-{
-	if (a->server == NULL)
-		return;
-	ev_io_stop(a->session->worker->loop, &a->io);
-	tcp_sock_reset(a->io.fd);
-	pool_leave(a->server);
-	a->server = NULL;
 }
 
 static void attempt_failed(struct attempt *a, bool timed_out)
@@ -151,8 +154,6 @@ static void attempt_failed(struct attempt *a, bool timed_out)
 }
 
 /* --- all attempts of a session --- */
-
-static void on_late(struct ev_loop *loop, ev_timer *timer, int revents);
 
 static struct connecting *connecting_new(struct session *s)
 {
@@ -169,8 +170,8 @@ static struct connecting *connecting_new(struct session *s)
 		return NULL;
 	*c = (struct connecting){.hedge = -1, .hedge_at = LB_TIME_NEVER};
 	c->attempt[0].session = c->attempt[1].session = s;
-	ev_init(&c->timer, on_late);
-	c->timer.data = s;
+	c->session = s;
+	wheel_entry_init(&c->timer);
 	return c;
 }
 
@@ -181,7 +182,7 @@ void connect_cancel(struct session *s)
 
 	if (c == NULL)
 		return;
-	ev_timer_stop(s->worker->loop, &c->timer);
+	wheel_remove(&s->worker->attempts, &c->timer);
 	attempt_drop(&c->attempt[1]);
 	attempt_drop(&c->attempt[0]);
 	pool_tried_clear(&c->tried);
@@ -213,11 +214,8 @@ static void arm_timer(struct session *s)
 	for (int i = 0; i < 2; i++)
 		if (c->attempt[i].server != NULL)
 			next = lb_time_min(next, c->attempt[i].deadline);
-	ev_timer_stop(s->worker->loop, &c->timer);
-	if (next == LB_TIME_NEVER)
-		return;
-	ev_timer_set(&c->timer, lb_duration_seconds(lb_time_max(next - s->worker->now, 0)), 0.);
-	ev_timer_start(s->worker->loop, &c->timer);
+	/* An earlier visit that is planned already looks again. */
+	wheel_need(&s->worker->attempts, &c->timer, next);
 }
 
 /* An attempt is alone now: when may another one start beside it? */
@@ -344,14 +342,13 @@ static void start_hedge(struct session *s)
 	}
 }
 
-static void on_late(struct ev_loop *loop, ev_timer *timer, int revents)
+void connect_on_due(void *ctx, struct wheel_entry *e)
 {
-	struct session *s = timer->data;
-	struct connecting *c = s->connecting;
+	struct connecting *c = lb_container_of(e, struct connecting, timer);
+	struct session *s = c->session;
 	lb_time now = s->worker->now;
 
-	(void)loop;
-	(void)revents;
+	(void)ctx;
 	for (int i = 0; i < 2; i++)
 		if (c->attempt[i].server != NULL && c->attempt[i].deadline <= now)
 			attempt_failed(&c->attempt[i], true);
@@ -360,13 +357,12 @@ static void on_late(struct ev_loop *loop, ev_timer *timer, int revents)
 	go_on(s);
 }
 
-static void won(struct attempt *a, bool readable)
+static void won(struct attempt *a, unsigned ready)
 {
 	struct session *s = a->session;
 	struct connecting *c = s->connecting;
 	struct worker_server *server = a->server;
 	struct service_slot *slot = s->service->slot;
-	int fd = a->io.fd;
 
 	s->connect_time = s->worker->now - a->started;
 	report_success(s->worker, server, s->connect_time);
@@ -375,20 +371,19 @@ static void won(struct attempt *a, bool readable)
 	if (c->hedge >= 0 && a == &c->attempt[c->hedge] && c->attempt[1 - c->hedge].server != NULL)
 		report_silence(s->worker, c->attempt[1 - c->hedge].server);
 	/* The winner's socket and place go to the session, the rest is closed. */
-	ev_io_stop(s->worker->loop, &a->io);
 	a->server = NULL;
+	session_take_server(s, server, &a->io);
 	connect_cancel(s);
-	session_connected(s, server, fd, readable);
+	session_connected(s, ready);
 }
 
-static void on_answer(struct ev_loop *loop, ev_io *io, int revents)
+static void on_answer(struct poll_io *io, unsigned ready)
 {
-	struct attempt *a = io->data;
+	struct attempt *a = lb_container_of(io, struct attempt, io);
 	struct session *s = a->session;
 
-	(void)loop;
-	if (revents == EV_WRITE || tcp_sock_error(io->fd) == 0) {
-		won(a, (revents & EV_READ) != 0);
+	if (ready == POLLER_WRITE || tcp_sock_error(io->fd) == 0) {
+		won(a, ready);
 		return;
 	}
 	attempt_failed(a, false);

@@ -13,11 +13,9 @@
 
 /* Connections accepted in one wake, so that sessions get their turn during a storm. */
 #define ACCEPT_BUDGET 64
-#define PAUSE_SECONDS 0.1
+#define PAUSE	      LB_MSEC(100)
 /* More than any backlog. */
 #define DRAIN_MAX 65536
-
-static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents);
 
 static bool is_shortage(int error)
 {
@@ -35,10 +33,15 @@ void listener_set_init(struct worker *w)
 	struct listener_set *set = &w->listeners;
 
 	lb_list_init(&set->list);
-	ev_timer_init(&set->resume, on_resume, PAUSE_SECONDS, 0.);
-	set->resume.data = w;
 	set->log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(1));
 	set->reserve = open_reserve();
+}
+
+/* Told as long as connections are queued: each round takes a bounded number. */
+static void watch(struct listener *l)
+{
+	if (l->io.watched == 0 && !poller_add(&l->worker->poller, &l->io, POLLER_READ | POLLER_LEVEL))
+		lb_error("worker=%u cannot accept: %s", l->worker->params.index, strerror(errno));
 }
 
 static void resume(struct worker *w)
@@ -46,18 +49,17 @@ static void resume(struct worker *w)
 	struct listener_set *set = &w->listeners;
 
 	set->paused = set->full = false;
-	ev_timer_stop(w->loop, &set->resume);
 	lb_list_foreach (node, &set->list)
-		ev_io_start(w->loop, &lb_container_of(node, struct listener, node)->io);
+		watch(lb_container_of(node, struct listener, node));
 }
 
 /* Go on only when the reserve can be had again; otherwise the next client would fail at once. */
-static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents)
+void listener_try_resume(struct worker *w)
 {
-	struct worker *w = timer->data;
 	struct listener_set *set = &w->listeners;
 
-	(void)revents;
+	if (!set->paused || w->now < set->resume_at)
+		return;
 	if (set->reserve < 0)
 		set->reserve = open_reserve();
 	bool shortage = set->reserve < 0 && is_shortage(errno);
@@ -70,8 +72,7 @@ static void on_resume(struct ev_loop *loop, ev_timer *timer, int revents)
 		resume(w);
 		return;
 	}
-	ev_timer_set(timer, PAUSE_SECONDS, 0.);
-	ev_timer_start(loop, timer);
+	set->resume_at = w->now + PAUSE;
 }
 
 void listener_pause(struct worker *w, bool full, const char *why)
@@ -92,9 +93,8 @@ void listener_pause(struct worker *w, bool full, const char *why)
 	set->paused = true;
 	set->full = full;
 	lb_list_foreach (node, &set->list)
-		ev_io_stop(w->loop, &lb_container_of(node, struct listener, node)->io);
-	ev_timer_set(&set->resume, PAUSE_SECONDS, 0.);
-	ev_timer_start(w->loop, &set->resume);
+		poller_remove(&w->poller, &lb_container_of(node, struct listener, node)->io);
+	set->resume_at = w->now + PAUSE;
 }
 
 void listener_room(struct worker *w)
@@ -157,13 +157,12 @@ static bool accept_one(struct listener *l)
 	return true;
 }
 
-static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
+static void on_acceptable(struct poll_io *io, unsigned ready)
 {
-	struct listener *l = io->data;
+	struct listener *l = lb_container_of(io, struct listener, io);
 	struct worker *w = l->worker;
 
-	(void)loop;
-	(void)revents;
+	(void)ready;
 	for (int i = 0; i < ACCEPT_BUDGET && !w->listeners.paused; i++) {
 		if (w->reserve.spent) {
 			listener_pause(w, false, "out of memory");
@@ -220,8 +219,7 @@ struct listener *listener_prepare(struct worker *w, const struct pool_listener *
 			return NULL;
 		l->worker = w;
 		l->fresh = true;
-		ev_io_init(&l->io, on_acceptable, from->fd, EV_READ);
-		l->io.data = l;
+		poll_io_init(&l->io, on_acceptable, from->fd);
 		set->by_fd[from->fd] = l;
 		lb_list_add_tail(&set->list, &l->node);
 	}
@@ -251,7 +249,7 @@ void listener_commit(struct listener *l, const struct pool_listener *from, struc
 		tcp_sock_set_options(from->fd, &service->tcp);
 	l->applied = service->tcp;
 	if (!w->listeners.paused)
-		ev_io_start(w->loop, &l->io);
+		watch(l);
 }
 
 /* Take the record out of both lists. */
@@ -264,7 +262,8 @@ static void forget(struct listener *l)
 
 static void close_listener(struct listener *l)
 {
-	ev_io_stop(l->worker->loop, &l->io);
+	/* Others hold the same socket, so closing it here would leave it in the set. */
+	poller_remove(&l->worker->poller, &l->io);
 	count_drops(l);
 	close(l->io.fd);
 	forget(l);
@@ -299,7 +298,6 @@ void listener_set_close(struct worker *w)
 {
 	lb_list_foreach (node, &w->listeners.list)
 		close_listener(lb_container_of(node, struct listener, node));
-	ev_timer_stop(w->loop, &w->listeners.resume);
 	if (w->listeners.reserve >= 0)
 		close(w->listeners.reserve);
 	free(w->listeners.by_fd);

@@ -4,20 +4,20 @@
 #ifndef WORKER_LISTENER_H
 #define WORKER_LISTENER_H
 
-#include <ev.h>
 #include <stdbool.h>
 
 #include <lb/list.h>
 #include <lb/ratelimit.h>
 
 #include "daemon/proxy/share/pool_view.h"
+#include "daemon/proxy/worker/poller.h"
 #include "daemon/sys/tcp_sock.h"
 
 struct worker;
 struct worker_service;
 
 struct listener {
-	ev_io io;
+	struct poll_io io;
 	struct worker *worker;
 	struct worker_service *service;
 	struct lb_endpoint endpoint;
@@ -34,7 +34,7 @@ struct listener_set {
 	struct lb_list list;
 	struct listener **by_fd;
 	size_t by_fd_size;
-	ev_timer resume;
+	lb_time resume_at;
 	bool paused;
 	bool full;   /* paused because the worker has all the sessions it may have */
 	int reserve; /* descriptor that is given back to the process while accepting is paused; -1 given back */
@@ -61,6 +61,8 @@ void listener_drain_vip(struct worker *w);
 void listener_pause(struct worker *w, bool full, const char *why);
 /* Count what the kernel has dropped at full queues since the last call. */
 void listener_count_drops(struct worker *w);
+/* At each tick: go on accepting after a pause, if there is room. */
+void listener_try_resume(struct worker *w);
 /* A session ended: room again. */
 void listener_room(struct worker *w);
 

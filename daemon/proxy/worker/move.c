@@ -40,9 +40,8 @@ static void freeze(struct session *s)
 {
 	connect_cancel(s);
 	for (int side = 0; side < 2; side++)
-		if (s->side[side].io.fd >= 0)
-			ev_io_stop(s->worker->loop, &s->side[side].io);
-	wheel_remove(&s->timer);
+		poller_remove(&s->worker->poller, &s->side[side].io);
+	wheel_remove(&s->worker->wheel, &s->timer);
 	s->rest = SESSION_FROZEN;
 }
 

@@ -44,6 +44,8 @@ static enum outcome nothing_read(struct session *s, enum flow_side from, ssize_t
 		return DRY;
 	if (n == 0)
 		return session_event(s, FLOW_READ_EOF, from, 0) ? DRY : GONE;
+	if (errno == EINTR)
+		return MORE;
 	if (would_block(errno))
 		return DRY;
 	return side_failed(s, from) ? DRY : GONE;
@@ -124,7 +126,9 @@ static enum outcome copy_round(struct session *s, enum flow_side from)
 		return keep(s, side, scratch + taken, (size_t)got - taken);
 	}
 	judge_copy(side, (size_t)got, asked);
-	return (size_t)got == asked ? MORE : DRY;
+	/* A short read has emptied the socket, and what comes later is told; of a close that came with it nothing is.
+	 */
+	return (size_t)got == asked || side->hung_up ? MORE : DRY;
 }
 
 /* --- splice --- */
@@ -181,17 +185,25 @@ static enum outcome splice_round(struct session *s, enum flow_side from)
 		side->splicing = side->wide = false;
 		side->short_reads = side->full_reads = 0;
 	}
-	return got >= WORKER_SCRATCH ? MORE : DRY;
+	/* The pipe may have been full of small pieces, so only the next try tells. */
+	return MORE;
 }
 
 bool relay_read(struct session *s, enum flow_side from)
 {
-	for (int i = 0; i < ROUNDS && flow_wants_read(&s->flow, &s->limits, from); i++) {
-		enum outcome outcome = s->side[from].splicing ? splice_round(s, from) : copy_round(s, from);
+	struct session_side *side = &s->side[from];
 
-		if (outcome != MORE)
-			return outcome == DRY;
+	for (int i = 0; i < ROUNDS && flow_wants_read(&s->flow, &s->limits, from); i++) {
+		enum outcome outcome = side->splicing ? splice_round(s, from) : copy_round(s, from);
+
+		if (outcome == GONE)
+			return false;
+		if (outcome == DRY) {
+			side->unread = false;
+			return true;
+		}
 	}
+	side->unread = true;
 	return true;
 }
 

@@ -49,14 +49,12 @@ static void refuse(struct worker *w, struct worker_service *service, int fd, con
 	session_log_write(&w->log, &entry, w->now);
 }
 
-static void on_io(struct ev_loop *loop, ev_io *io, int revents);
+static void on_client_ready(struct poll_io *io, unsigned ready);
+static void on_server_ready(struct poll_io *io, unsigned ready);
 
 void session_set_socket(struct session *s, enum flow_side side, int fd)
 {
-	ev_io *io = &s->side[side].io;
-
-	ev_io_init(io, on_io, fd, EV_NONE);
-	io->data = s;
+	poll_io_init(&s->side[side].io, side == FLOW_CLIENT ? on_client_ready : on_server_ready, fd);
 }
 
 void session_start(struct worker *w, const struct session_origin *origin, int fd, const struct lb_endpoint *client)
@@ -149,13 +147,18 @@ static bool send_header(struct session *s)
 	return send(s->side[FLOW_SERVER].io.fd, header, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-void session_connected(struct session *s, struct worker_server *server, int fd, bool readable)
+void session_take_server(struct session *s, struct worker_server *server, struct poll_io *io)
+{
+	s->server = server;
+	counter_add_own(&server->slot->sessions_total, 1);
+	poller_move(&s->worker->poller, io, &s->side[FLOW_SERVER].io);
+}
+
+void session_connected(struct session *s, unsigned ready)
 {
 	struct worker *w = s->worker;
 
-	s->server = server;
-	session_set_socket(s, FLOW_SERVER, fd);
-	counter_add_own(&server->slot->sessions_total, 1);
+	s->side[FLOW_SERVER].hung_up = (ready & POLLER_HUP) != 0;
 	if (!session_event(s, FLOW_CONNECTED, FLOW_SERVER, 0))
 		return;
 	if (s->send_proxy != LB_PROXY_OFF && !send_header(s)) {
@@ -166,46 +169,65 @@ void session_connected(struct session *s, struct worker_server *server, int fd, 
 	/* The client has mostly spoken by now. */
 	if (!relay_read(s, FLOW_CLIENT))
 		return;
-	if (readable && !relay_read(s, FLOW_SERVER))
+	if ((ready & POLLER_READ) != 0 && !relay_read(s, FLOW_SERVER))
 		return;
 	session_update_interest(s);
 }
 
-static void on_io(struct ev_loop *loop, ev_io *io, int revents)
+static void on_ready(struct session *s, enum flow_side side, unsigned ready)
 {
-	struct session *s = io->data;
-	enum flow_side side = io == &s->side[FLOW_CLIENT].io ? FLOW_CLIENT : FLOW_SERVER;
-
-	(void)loop;
+	if ((ready & POLLER_HUP) != 0)
+		s->side[side].hung_up = true;
 	if (s->awaits_header) {
 		accept_proxy_continue(s);
 		return;
 	}
-	if ((revents & EV_WRITE) != 0 && !relay_write(s, side))
+	/* What a client says before a server is connected is read then. */
+	if (s->flow.state != FLOW_RELAYING)
 		return;
-	if ((revents & EV_READ) != 0 && !relay_read(s, side))
+	if ((ready & POLLER_WRITE) != 0 && flow_wants_write(&s->flow, side) && !relay_write(s, side))
+		return;
+	if ((ready & POLLER_READ) != 0 && !relay_read(s, side))
 		return;
 	session_update_interest(s);
 }
 
-static void update_side(struct session *s, enum flow_side side)
+static void on_client_ready(struct poll_io *io, unsigned ready)
 {
-	ev_io *io = &s->side[side].io;
-	int wanted = (flow_wants_read(&s->flow, &s->limits, side) ? EV_READ : 0) |
-		     (flow_wants_write(&s->flow, side) ? EV_WRITE : 0);
+	on_ready(lb_container_of(io, struct session, side[FLOW_CLIENT].io), FLOW_CLIENT, ready);
+}
 
-	if (io->fd < 0 || (wanted == io->events && (wanted == 0 || ev_is_active(io))))
-		return;
-	ev_io_stop(s->worker->loop, io);
-	ev_io_modify(io, wanted);
-	if (wanted != 0)
-		ev_io_start(s->worker->loop, io);
+static void on_server_ready(struct poll_io *io, unsigned ready)
+{
+	on_ready(lb_container_of(io, struct session, side[FLOW_SERVER].io), FLOW_SERVER, ready);
+}
+
+/*
+ * Watched for room only once there was none, as most never need it. False when the socket cannot be watched at all.
+ */
+static bool update_side(struct session *s, enum flow_side side)
+{
+	struct poller *poller = &s->worker->poller;
+	struct poll_io *io = &s->side[side].io;
+	unsigned room = flow_wants_write(&s->flow, side) ? POLLER_WRITE : 0;
+
+	if (io->fd < 0)
+		return true;
+	if (io->watched == 0)
+		return poller_add(poller, io, POLLER_READ | room);
+	if ((room & ~io->watched) != 0)
+		poller_change(poller, io, POLLER_READ | room);
+	if (s->side[side].unread && flow_wants_read(&s->flow, &s->limits, side))
+		poller_again(poller, io);
+	return true;
 }
 
 void session_update_interest(struct session *s)
 {
-	update_side(s, FLOW_CLIENT);
-	update_side(s, FLOW_SERVER);
+	if (!update_side(s, FLOW_CLIENT) || !update_side(s, FLOW_SERVER)) {
+		session_end(s, FLOW_END_RESOURCE);
+		return;
+	}
 	wheel_need(&s->worker->wheel, &s->timer, flow_deadline(&s->flow, &s->limits));
 }
 
@@ -228,9 +250,9 @@ void session_on_timer(struct session *s)
 
 static void close_side(struct session *s, enum flow_side side, bool reset)
 {
-	ev_io *io = &s->side[side].io;
+	struct poll_io *io = &s->side[side].io;
 
-	ev_io_stop(s->worker->loop, io);
+	poller_forget(&s->worker->poller, io);
 	if (io->fd < 0)
 		return;
 	if (reset)
@@ -276,7 +298,7 @@ static void release(struct session *s, const bool reset[2])
 	relay_release(s);
 	close_side(s, FLOW_SERVER, reset[FLOW_SERVER]);
 	close_side(s, FLOW_CLIENT, reset[FLOW_CLIENT]);
-	wheel_remove(&s->timer);
+	wheel_remove(&w->wheel, &s->timer);
 	free(s->destination);
 	write_log(s);
 	count_end(s);

@@ -5,7 +5,6 @@
 #ifndef WORKER_SESSION_H
 #define WORKER_SESSION_H
 
-#include <ev.h>
 #include <stdbool.h>
 
 #include <lb/flow.h>
@@ -15,12 +14,14 @@
 
 /* A socket of a session, and the bytes read from it that the other side has not taken. */
 struct session_side {
-	ev_io io; /* io.fd -1: not connected */
+	struct poll_io io; /* io.fd -1: not connected */
 	struct buffer *held;
 	struct splice_pipe *pipe;
 	uint8_t full_reads, short_reads; /* in a row; they decide between copy and splice */
 	bool wide;			 /* the last reads were full: use the whole scratch buffer */
 	bool splicing, no_splice;
+	bool unread;  /* reading stopped before it was dry, and nothing will tell */
+	bool hung_up; /* the other end has closed or reset: read until that comes */
 };
 
 /* A side takes no more bytes; what it had sent before is read and delivered. */
@@ -76,15 +77,20 @@ void session_admitted(struct session *s);
 bool session_count_source(struct session *s);
 /* Make fd the socket of that side; it is not watched before session_update_interest. */
 void session_set_socket(struct session *s, enum flow_side side, int fd);
-/* A server is connected on fd (entered, see pool_choose): relay. readable: it has sent something already. */
-void session_connected(struct session *s, struct worker_server *server, int fd, bool readable);
+/* A server is connected (entered, see pool_choose): its socket, watched, goes from io to the session. */
+void session_take_server(struct session *s, struct worker_server *server, struct poll_io *io);
+/* Relay to the server that was taken. ready: what was told of its socket at the same time. */
+void session_connected(struct session *s, unsigned ready);
 
 /* Tell the flow what happened and do what it answers. False when the session has ended: do not touch it again. */
 bool session_event(struct session *s, enum flow_event_kind kind, enum flow_side side, size_t n);
 /* End now; the reason reaches log and counters. The session is gone. */
 void session_end(struct session *s, enum flow_end reason);
 
-/* The only place that decides which events of the sockets and which deadline are waited for. */
+/*
+ * The only place that decides what of the sockets and which deadline is waited for. Do it last: a socket that cannot be
+ * watched ends the session.
+ */
 void session_update_interest(struct session *s);
 /* The wheel has come round to the session. */
 void session_on_timer(struct session *s);

@@ -5,13 +5,13 @@
 #ifndef WORKER_THREAD_H
 #define WORKER_THREAD_H
 
-#include <ev.h>
 #include <pthread.h>
 
 #include "daemon/proxy/share/reserve.h"
 #include "daemon/proxy/share/source_table.h"
 #include "daemon/proxy/worker/buffer_pool.h"
 #include "daemon/proxy/worker/listener.h"
+#include "daemon/proxy/worker/poller.h"
 #include "daemon/proxy/worker/pool.h"
 #include "daemon/proxy/worker/session_log.h"
 #include "daemon/proxy/worker/session_set.h"
@@ -25,18 +25,18 @@
 struct worker {
 	struct worker_params params;
 	pthread_t thread;
-	struct ev_loop *loop;
+	struct poller poller;
 	struct mailbox *box;
-	ev_check round;
-	ev_timer tick;
-	lb_time now; /* clock at the start of this loop round */
-	lb_time ticked_at, drops_counted_at;
+	struct poll_io orders; /* the mailbox */
+	lb_time now;	       /* clock after the last wait */
+	lb_time ticked_at, next_tick, drops_counted_at;
 	bool stopped; /* nothing new is taken on */
 	struct pool pool;
 	struct listener_set listeners;
 	struct session_set sessions;
 	struct session_log log;
-	struct wheel wheel;
+	struct wheel wheel;    /* deadlines of sessions, visited at each tick */
+	struct wheel attempts; /* of connection attempts, to the millisecond */
 	struct buffer_pool buffers;
 	struct splice_pool pipes;
 	struct reserve reserve;

@@ -1,7 +1,9 @@
 #include "daemon/proxy/worker/wheel.h"
 
-void wheel_init(struct wheel *wheel, lb_time now)
+void wheel_init(struct wheel *wheel, lb_duration tick, lb_time now)
 {
+	wheel->tick = tick;
+	wheel->entries = 0;
 	wheel->started = now;
 	wheel->at = 0;
 	for (int i = 0; i < WHEEL_SLOTS; i++)
@@ -14,33 +16,45 @@ void wheel_entry_init(struct wheel_entry *e)
 	e->due = INT64_MAX;
 }
 
+void wheel_remove(struct wheel *wheel, struct wheel_entry *e)
+{
+	if (e->due == INT64_MAX)
+		return;
+	wheel->entries--;
+	lb_list_del(&e->node);
+	e->due = INT64_MAX;
+}
+
 void wheel_need(struct wheel *wheel, struct wheel_entry *e, lb_time deadline)
 {
 	int64_t due, last = wheel->at + WHEEL_SLOTS - 1;
 
 	if (deadline == LB_TIME_NEVER)
 		return;
-	due = (deadline - wheel->started) / WHEEL_TICK + 1;
+	due = (deadline - wheel->started) / wheel->tick + 1;
 	if (due <= wheel->at)
 		due = wheel->at + 1;
 	else if (due > last)
 		due = last;
 	if (due >= e->due)
 		return;
-	lb_list_del(&e->node);
+	wheel_remove(wheel, e);
 	e->due = due;
+	wheel->entries++;
 	lb_list_add_tail(&wheel->slot[due % WHEEL_SLOTS], &e->node);
 }
 
-void wheel_remove(struct wheel_entry *e)
+lb_time wheel_next(const struct wheel *wheel)
 {
-	lb_list_del(&e->node);
-	e->due = INT64_MAX;
+	for (int64_t i = 1; wheel->entries > 0 && i <= WHEEL_SLOTS; i++)
+		if (!lb_list_empty(&wheel->slot[(wheel->at + i) % WHEEL_SLOTS]))
+			return wheel->started + (wheel->at + i) * wheel->tick;
+	return LB_TIME_NEVER;
 }
 
 void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void *ctx)
 {
-	int64_t until = (now - wheel->started) / WHEEL_TICK;
+	int64_t until = (now - wheel->started) / wheel->tick;
 
 	while (wheel->at < until) {
 		struct lb_list *slot = &wheel->slot[++wheel->at % WHEEL_SLOTS];
@@ -49,7 +63,7 @@ void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void 
 		while (!lb_list_empty(slot)) {
 			struct wheel_entry *e = lb_container_of(slot->next, struct wheel_entry, node);
 
-			wheel_remove(e);
+			wheel_remove(wheel, e);
 			on_due(ctx, e);
 		}
 	}

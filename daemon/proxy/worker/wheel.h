@@ -10,11 +10,12 @@
 #include <lb/time.h>
 
 #define WHEEL_SLOTS 256
-#define WHEEL_TICK  LB_MSEC(50)
 
 struct wheel {
 	lb_time started;
+	lb_duration tick;
 	int64_t at; /* ticks that were walked */
+	size_t entries;
 	struct lb_list slot[WHEEL_SLOTS];
 };
 
@@ -26,11 +27,13 @@ struct wheel_entry {
 
 typedef void wheel_on_due(void *ctx, struct wheel_entry *e);
 
-void wheel_init(struct wheel *wheel, lb_time now);
+void wheel_init(struct wheel *wheel, lb_duration tick, lb_time now);
 void wheel_entry_init(struct wheel_entry *e);
 /* Visit the entry at deadline or before, unless an earlier visit is already planned. */
 void wheel_need(struct wheel *wheel, struct wheel_entry *e, lb_time deadline);
-void wheel_remove(struct wheel_entry *e);
+void wheel_remove(struct wheel *wheel, struct wheel_entry *e);
+/* When the next visit is due; LB_TIME_NEVER: nobody waits. */
+lb_time wheel_next(const struct wheel *wheel);
 /* Visit what is due; on_due may add, remove and free entries, also others. */
 void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void *ctx);
 

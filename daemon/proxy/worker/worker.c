@@ -1,6 +1,7 @@
 /*
- * A data-plane thread. It owns what struct worker holds, takes orders from its mailbox and reports to control's; it
- * shares counters (relaxed atomics, a slot of its own) and the table of client addresses.
+ * A data-plane thread with a loop of its own around an epoll set (poller.h). It owns what struct worker holds, takes
+ * orders from its mailbox and reports to control's; it shares counters (relaxed atomics, a slot of its own) and the
+ * table of client addresses.
  */
 #include "daemon/proxy/worker/worker.h"
 
@@ -19,6 +20,8 @@
 
 /* Client addresses counted at a time where no table is shared. */
 #define OWN_SOURCES 65536
+/* Of the thread: reporting that it runs, deadlines of sessions. */
+#define TICK LB_MSEC(50)
 
 static uint32_t workers_of(const struct pool_view *view)
 {
@@ -112,7 +115,6 @@ static void stop(struct worker *w, const struct message *order)
 	listener_set_close(w);
 	session_set_end(w, &all, &ended);
 	retire(w, pool_close(w), order);
-	ev_break(w->loop, EVBREAK_ALL);
 }
 
 static void on_order(void *ctx, struct message *m)
@@ -149,15 +151,6 @@ static void on_order(void *ctx, struct message *m)
 
 /* --- time --- */
 
-static void on_round(struct ev_loop *loop, ev_check *check, int revents)
-{
-	struct worker *w = check->data;
-
-	(void)loop;
-	(void)revents;
-	w->now = clock_now();
-}
-
 static void on_session_due(void *ctx, struct wheel_entry *e)
 {
 	(void)ctx;
@@ -167,30 +160,55 @@ static void on_session_due(void *ctx, struct wheel_entry *e)
 /* Longer between two ticks than a tick means that a round took so long, or that the thread did not run. */
 static void measure_stall(struct worker *w)
 {
-	lb_duration late = w->now - w->ticked_at - WHEEL_TICK;
+	lb_duration late = w->now - w->ticked_at - TICK;
 
 	if (late > atomic_load_explicit(w->params.stall_max, memory_order_relaxed))
 		atomic_store_explicit(w->params.stall_max, late, memory_order_relaxed);
 	w->ticked_at = w->now;
 }
 
-static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+static void tick(struct worker *w)
 {
-	struct worker *w = timer->data;
-
-	(void)loop;
-	(void)revents;
 	atomic_fetch_add_explicit(w->params.tick, 1, memory_order_relaxed);
 	measure_stall(w);
 	if (w->now - w->drops_counted_at >= LB_SEC(1)) {
 		w->drops_counted_at = w->now;
 		listener_count_drops(w);
 	}
+	listener_try_resume(w);
 	pool_refresh(w);
 	wheel_advance(&w->wheel, w->now, on_session_due, w);
+	w->next_tick = w->now + TICK;
 }
 
 /* --- the thread --- */
+
+static void on_orders(struct poll_io *io, unsigned ready)
+{
+	(void)ready;
+	mailbox_deliver(lb_container_of(io, struct worker, orders)->box);
+}
+
+/* Milliseconds until somebody's time has come, rounded up so that it really has. */
+static int time_left(const struct worker *w)
+{
+	lb_duration left = lb_time_min(w->next_tick, wheel_next(&w->attempts)) - w->now;
+
+	return left > 0 ? (int)((left + LB_MSEC(1) - 1) / LB_MSEC(1)) : 0;
+}
+
+/* What happened comes before what ran out: after a pause of this process an answer that has arrived counts. */
+static void loop(struct worker *w)
+{
+	while (!w->stopped) {
+		poller_wait(&w->poller, time_left(w));
+		w->now = clock_now();
+		poller_dispatch(&w->poller);
+		wheel_advance(&w->attempts, w->now, connect_on_due, w);
+		if (w->now >= w->next_tick)
+			tick(w);
+	}
+}
 
 static void *run(void *arg)
 {
@@ -199,14 +217,12 @@ static void *run(void *arg)
 
 	w->now = w->ticked_at = clock_now();
 	reserve_fill(&w->reserve);
-	wheel_init(&w->wheel, w->now);
-	ev_now_update(w->loop);
-	ev_check_start(w->loop, &w->round);
-	ev_timer_start(w->loop, &w->tick);
-	ev_run(w->loop, 0);
+	wheel_init(&w->wheel, TICK, w->now);
+	wheel_init(&w->attempts, LB_MSEC(1), w->now);
+	w->next_tick = w->now + TICK;
+	loop(w);
 
-	ev_timer_stop(w->loop, &w->tick);
-	ev_check_stop(w->loop, &w->round);
+	poller_remove(&w->poller, &w->orders);
 	connect_free_spare(w);
 	reserve_close(&w->reserve);
 	session_set_free(&w->sessions);
@@ -243,8 +259,7 @@ static int start_thread(struct worker *w)
 static void free_worker(struct worker *w)
 {
 	mailbox_free(w->box);
-	if (w->loop != NULL)
-		ev_loop_destroy(w->loop);
+	poller_close(&w->poller);
 	source_table_free(w->own_sources);
 	free(w->scratch);
 	free(w);
@@ -263,17 +278,14 @@ struct worker *worker_start(const struct worker_params *params, struct lb_err *e
 	w->sources = params->sources;
 	if (w->sources == NULL)
 		w->sources = w->own_sources = source_table_new(OWN_SOURCES);
-	w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
-	if (w->scratch == NULL || w->sources == NULL || w->loop == NULL)
+	if (!poller_init(&w->poller) || w->scratch == NULL || w->sources == NULL)
 		goto fail;
-	w->box = mailbox_new(w->loop, on_order, w);
+	w->box = mailbox_new(NULL, on_order, w);
 	if (w->box == NULL)
 		goto fail;
-	ev_check_init(&w->round, on_round);
-	ev_set_priority(&w->round, EV_MAXPRI);
-	w->round.data = w;
-	ev_timer_init(&w->tick, on_tick, lb_duration_seconds(WHEEL_TICK), lb_duration_seconds(WHEEL_TICK));
-	w->tick.data = w;
+	poll_io_init(&w->orders, on_orders, mailbox_fd(w->box));
+	if (!poller_add(&w->poller, &w->orders, POLLER_READ | POLLER_LEVEL))
+		goto fail;
 	splice_pool_init(&w->pipes, capacity_pipes());
 	session_set_init(&w->sessions);
 	session_log_init(&w->log);
