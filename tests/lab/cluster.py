@@ -74,9 +74,17 @@ class Lab(Faults):
         if not self.refusals_expected:
             found += refusals.reports(balancer.directory for balancer in self.lbs)
         netns.delete(self._names)
+        self._unmount()
         if "LBD_LAB_DIR" not in os.environ:
             shutil.rmtree(self.directory, ignore_errors=True)
         assert not found, "\n".join(found)
+
+    def _unmount(self) -> None:
+        """Takes away what a test mounted below the directory and left there: files of the machine must not be deleted with it."""
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+        for place in reversed(mounts):
+            if place.startswith(f"{self.directory}/"):
+                command("umount", "-l", place)
 
     def __getitem__(self, name: str) -> Host:
         hosts: list[Host] = [*self.lbs, *self.masters, *self.workers, self.client, self.observer]

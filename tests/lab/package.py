@@ -13,6 +13,13 @@ from .paths import REPOSITORY
 from .systemd import SystemdNode
 
 BUILD_TIMEOUT = 300.0
+TOOLS = ("dpkg-buildpackage", "dh", "lintian", "fakeroot")
+
+
+def missing() -> str:
+    """Why no package can be built here, empty where it can."""
+    lacking = [tool for tool in TOOLS if not shutil.which(tool)]
+    return f"no {' '.join(lacking)}: tests/tools/deps deb" if lacking else ""
 
 
 def version() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Iterator
@@ -17,10 +16,11 @@ from measure import failures
 
 pytestmark = pytest.mark.systemd
 
-TOOLS = ("dpkg-buildpackage", "dh", "lintian", "fakeroot")
 CONTENTS = (
     "./usr/sbin/lbd ./usr/bin/lbctl ./usr/libexec/lbd/lbd-proxy ./lib/systemd/system/lbd.service ./usr/lib/sysusers.d/lbd.conf"
     " ./usr/lib/tmpfiles.d/lbd.conf ./usr/share/man/man8/lbd.8.gz ./usr/share/man/man8/lbctl.8.gz ./usr/share/man/man5/lbd.yaml.5.gz"
+    " ./usr/share/bash-completion/completions/lbctl ./usr/share/lbd/prometheus/lbd.rules.yml"
+    " ./usr/share/lbd/grafana/lbd.json ./usr/share/doc/lbd/examples/kubernetes/lbd.yaml"
     " ./usr/share/doc/lbd/examples/lbd.yaml ./usr/share/doc/lbd/examples/lbd.full.yaml ./usr/share/doc/lbd/README.md.gz"
 ).split()
 UPGRADE_GAP_MS = 100
@@ -29,9 +29,8 @@ UPGRADE_GAP_MS = 100
 @pytest.fixture(name="deb", scope="module")
 def built_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of these sources with the programs under test."""
-    lacking = [tool for tool in TOOLS if not shutil.which(tool)]
-    if lacking:
-        pytest.skip(f"no {lacking}: tests/tools/deps deb")
+    if package.missing():
+        pytest.skip(package.missing())
     if sanitizer.active():
         pytest.skip("a package has no sanitizer")
     return package.pack(tmp_path_factory.mktemp("deb"))

@@ -8,7 +8,7 @@ LAYER_GATES := layers purity names sizes
 FUZZ_SECONDS ?= 60
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd
 MAN_DIR := $(DESTDIR)$(PREFIX)/share/man
-EXAMPLES = $(sort $(wildcard conf/*.yaml conf/prometheus/* conf/grafana/* conf/kubernetes/*))
+EXAMPLES = $(sort $(wildcard conf/*.yaml conf/kubernetes/*))
 COMPLETIONS = $(sort $(wildcard conf/completion/*))
 COMPLETION_DIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 # systemd and its generators look below /lib as well as below /usr/lib, not below another prefix.
@@ -18,7 +18,7 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 # Uses every processor unless the caller said how many.
 PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: test-programs lab docs lint-layers scenario-table deb
+.PHONY: test-programs lab docs lint-layers scenario-table deb image
 
 test-programs: $(TEST_PROGRAMS)
 
@@ -99,6 +99,10 @@ install: all
 deb:
 	@tests/tools/deps build deb
 	@tests/tools/package $(B) $(VERSION)
+
+# The package's programs and their libraries as an OCI image layout in build/oci, made without a container engine.
+image: deb
+	@tests/tools/image $(B)/lbd_$(VERSION)_$$(dpkg --print-architecture).deb $(B)/oci
 
 # What scenarios preload into the programs under test.
 $(B)/tests/lab/%.so: tests/lab/shim/%.c
