@@ -144,7 +144,7 @@ def test_server_that_accepts_and_never_answers(lab: Lab, measured: Measured) -> 
 @pytest.mark.patient
 def test_certificates(lab: Lab) -> None:
     """F41. Expired, signed by somebody else, for another name: not ready, with the reason; accepted where nothing is verified.
-    A certificate that ends soon is seen in status, metrics and why."""
+    A certificate that ends soon is seen in status, metrics, doctor and why."""
     worker, other = lab.workers[0], Authority(lab.directory / "other-pki", "other")
     certificates = {
         "expired": lab.authority.issue("expired", days=-1),
@@ -174,6 +174,8 @@ def test_certificates(lab: Lab) -> None:
         eventually(lambda n=name, s=state: only(node, n)["state"] == s, 5.0, name)
         assert only(node, name)["check"]["result"] == result, name
     assert only(node, "soon")["check"]["certificate_ends"] > only(node, "expired")["check"]["certificate_ends"]
+    doctor = node.lbctl("doctor").stdout
+    assert re.search(r"(?m)^bad +certificates +expired/one", doctor), doctor
     assert "its certificate ends at" in node.lbctl("why", "soon/one").stdout
     metrics = node.lbctl("metrics").stdout
     found = re.search(r'lbd_server_certificate_expiry_timestamp_seconds\{service="soon",server="one"\} (\d+)', metrics)

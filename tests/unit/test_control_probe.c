@@ -262,7 +262,7 @@ START_TEST(cancel_is_silent)
 {
 	struct peer p = {.silent = true, .listens = true};
 
-	check.type = LB_CHECK_HTTP;
+	check.type = LB_CHECK_AGENT;
 	peer_start(&p);
 	make_plan();
 	probe_cancel(start(&p.address, LB_PROXY_OFF));

@@ -22,8 +22,9 @@ static enum probe_step pass(struct probe *p)
 }
 
 static const struct probe_row tcp_rows[] = {{connected}, {probe_stream_proxy_header}, {pass}};
+/* Whether it is connected is told by sending; the answer is never there at once. */
 static const struct probe_row http_rows[] = {
-    {connected}, {probe_stream_proxy_header}, {probe_http_ask}, {probe_stream_send}, {probe_http_judge}};
+    {probe_stream_proxy_header}, {probe_http_ask}, {probe_stream_send}, {probe_stream_await}, {probe_http_judge}};
 static const struct probe_row https_rows[] = {{connected},	{probe_stream_proxy_header}, {probe_tls_handshake},
 					      {probe_http_ask}, {probe_stream_send},	     {probe_http_judge}};
 static const struct probe_row agent_rows[] = {{connected}, {probe_stream_proxy_header}, {probe_agent_judge}};
@@ -163,10 +164,15 @@ static void on_budget(struct ev_loop *loop, ev_timer *w, int revents)
 	finish(p);
 }
 
-/* A check that sends nothing is over when the server's kernel has answered: no program there need be woken for it. */
+/*
+ * A check that sends nothing is over when the server's kernel has answered: no program there need be woken for it. A
+ * request goes out with the acknowledgement.
+ */
 static bool is_knock(const struct probe_params *params)
 {
-	return params->plan->check->type == LB_CHECK_TCP && params->send_proxy == LB_PROXY_OFF;
+	enum lb_check_type type = params->plan->check->type;
+
+	return type == LB_CHECK_HTTP || (type == LB_CHECK_TCP && params->send_proxy == LB_PROXY_OFF);
 }
 
 struct probe *probe_start(const struct probe_params *params)

@@ -36,6 +36,7 @@ struct probe {
 	struct http_probe http;
 	char line[PROBE_LINE_MAX]; /* of an agent */
 	size_t line_len;
+	bool awaited;  /* the socket was waited for since the question */
 	bool answered; /* the server said what it was asked for */
 	struct probe_outcome outcome;
 };
@@ -55,6 +56,8 @@ enum probe_step probe_failed(struct probe *p, int errnum);
 enum probe_step probe_stream_proxy_header(struct probe *p);
 enum probe_step probe_tls_handshake(struct probe *p);
 enum probe_step probe_stream_send(struct probe *p);
+/* Wait until there is something to receive. */
+enum probe_step probe_stream_await(struct probe *p);
 
 /* Receive up to cap bytes: *len 0 at the end of the stream. PROBE_NEXT when it did. */
 enum probe_step probe_stream_receive(struct probe *p, void *buf, size_t cap, size_t *len);

@@ -50,6 +50,14 @@ enum probe_step probe_stream_send(struct probe *p)
 	return PROBE_NEXT;
 }
 
+enum probe_step probe_stream_await(struct probe *p)
+{
+	if (p->awaited)
+		return PROBE_NEXT;
+	p->awaited = true;
+	return PROBE_READ;
+}
+
 /* A check speaks for no client: HAProxy's PROXY protocol, section 2, has UNKNOWN and LOCAL for that. */
 enum probe_step probe_stream_proxy_header(struct probe *p)
 {

@@ -11,6 +11,9 @@
 
 #define RAMP_INTERVAL  1. /* seconds between weights of a slow start */
 #define SWEEP_INTERVAL 1.
+/* Making views of thousands of servers takes time, so what changes meanwhile goes into the same ones. */
+#define AT_ONCE_MAX	 256u
+#define DELAY_PER_SERVER 5e-6
 
 /* A view that a worker has, with all it points to in one piece of memory. */
 struct issued {
@@ -212,8 +215,10 @@ void publisher_on_retired(struct publisher *p, struct pool_view *view)
 
 void publisher_request(struct publisher *p)
 {
+	size_t servers = servers_in(p->params.roster);
+
 	if (!ev_is_active(&p->round)) {
-		ev_timer_set(&p->round, 0., 0.);
+		ev_timer_set(&p->round, servers > AT_ONCE_MAX ? (double)servers * DELAY_PER_SERVER : 0., 0.);
 		ev_timer_start(p->params.loop, &p->round);
 	}
 }

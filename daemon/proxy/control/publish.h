@@ -24,7 +24,8 @@ struct publisher_params {
 struct publisher *publisher_new(const struct publisher_params *params);
 /* Views point into set from now on; call after roster and listeners were changed to it. Publishes at once. */
 void publisher_set_conf(struct publisher *p, struct conf_set *set);
-/* Something changed: publish at the end of this loop round. Ramping weights are published again by themselves. */
+/* Something changed: publish at the end of this loop round (of thousands of servers: some ms later). Ramping weights
+ * are published again by themselves. */
 void publisher_request(struct publisher *p);
 /* A worker gave a view back. */
 void publisher_on_retired(struct publisher *p, struct pool_view *view);
