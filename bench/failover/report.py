@@ -72,7 +72,7 @@ def whole(rows: Rows) -> str:
 
 
 def brief(rows: Rows) -> str:
-    """The gap of every stack in every fault, and who had two owners."""
+    """The gap of every stack in every fault, what it cost, and who had two owners."""
     body = []
     for fault in FAULTS:
         found = [rows.get((stack, fault.key)) for stack in STACKS]
@@ -84,11 +84,17 @@ def brief(rows: Rows) -> str:
                 row.append("–")
                 continue
             failed, double = figures["plain_failed"].median, figures["double_ms"].median
+            lost = figures["busy_lost"].median + figures["idle_lost"].median
             extra = [f"{number(failed)} failed"] if failed else []
+            extra += [f"{number(lost)} lost"] if lost else []
             extra += [f"two owners {number(double)} ms"] if double else []
             row.append(", ".join([f"{number(figures['plain_gap_ms'].median)} ms", *extra]))
         body.append(row)
-    return _table(["fault", *STACKS], body)
+    meaning = (
+        "Milliseconds: the longest time without an answer to a new connection (one is started each 5 ms); failed: of these; "
+        "lost: of 400 established sessions; two owners: for how long more than one station answered ARP for the VIP."
+    )
+    return f"{_table(['fault', *STACKS], body)}\n\n{meaning}"
 
 
 def verdict(lines: list[dict[str, Any]]) -> str:
