@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/view/view_names.h"
+#include "lib/view/view_services.h"
 
 #define COMPACT (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
@@ -61,13 +62,6 @@ static json_t *address(const struct lb_addr *addr)
 	return json_string(lb_addr_text(addr, buf));
 }
 
-static json_t *endpoint(const struct lb_endpoint *ep)
-{
-	char buf[LB_ENDPOINT_TEXT];
-
-	return json_string(lb_endpoint_text(ep, buf));
-}
-
 static json_t *mac(const uint8_t m[6])
 {
 	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
@@ -97,60 +91,6 @@ static json_t *node(const struct lb_snapshot_node *n)
 	json_object_set_new(o, "ready_servers", count(n->ready_servers));
 	json_object_set_new(o, "total_servers", count(n->total_servers));
 	return o;
-}
-
-static json_t *check(const struct lb_snapshot_server *s)
-{
-	return json_pack("{s:o, s:o, s:o, s:b, s:s?, s:o, s:o, s:o}", "result", words(s->check_result), "duration_ms",
-			 ms(s->check_duration), "failures", count(s->check_failures), "warning", s->alive_warning,
-			 "cause", s->check_warning, "certificate_ends", instant(s->certificate_ends),
-			 "client_certificate_ends", instant(s->client_certificate_ends), "last",
-			 instant(s->check_last));
-}
-
-static json_t *server(const struct lb_snapshot_server *s)
-{
-	json_t *o = json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:b}", "name", s->name, "address", endpoint(&s->address),
-			      "state", health_state_name(s->state), "admin", lb_admin_name(s->admin), "weight",
-			      (int)s->weight, "effective_weight", (int)s->effective_weight, "backup", s->backup);
-
-	json_object_set_new(o, "max_connections", s->max_connections ? count(s->max_connections) : json_null());
-	json_object_set_new(o, "ordered", json_boolean(s->ordered));
-	json_object_set_new(o, "sessions", count(s->sessions));
-	json_object_set_new(o, "sessions_total", count(s->sessions_total));
-	json_object_set_new(o, "bytes_in", count(s->bytes_in));
-	json_object_set_new(o, "bytes_out", count(s->bytes_out));
-	json_object_set_new(o, "connect_ms", ms(s->connect_time));
-	json_object_set_new(o, "connect_errors", count(s->connect_errors));
-	json_object_set_new(o, "hedged", count(s->hedged));
-	json_object_set_new(o, "since", instant(s->since));
-	json_object_set_new(o, "reason", json_string(health_reason_name(s->reason)));
-	json_object_set_new(o, "check", check(s));
-	return o;
-}
-
-static json_t *service(const struct lb_snapshot_service *s)
-{
-	json_t *listen = json_array(), *servers = json_array();
-
-	for (size_t i = 0; i < s->listen_count; i++)
-		json_array_append_new(listen, endpoint(&s->listen[i]));
-	for (size_t i = 0; i < s->server_count; i++)
-		json_array_append_new(servers, server(&s->servers[i]));
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", s->name, "listen", listen,
-			 "balance", view_balance_name(s->balance), "sessions", count(s->sessions), "sessions_total",
-			 count(s->sessions_total), "bytes_in", count(s->bytes_in), "bytes_out", count(s->bytes_out),
-			 "refused", count(s->refused), "failed", count(s->failed), "queue_dropped",
-			 count(s->queue_dropped), "servers", servers);
-}
-
-static json_t *services(const struct lb_snapshot *s)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < s->service_count; i++)
-		json_array_append_new(list, service(&s->services[i]));
-	return list;
 }
 
 /* The election half of the status. */
@@ -188,6 +128,24 @@ static char *finish(json_t *o)
 	return text;
 }
 
+/* The services are the last member; they come as text. */
+static char *finish_with_services(json_t *o, const struct lb_snapshot *s)
+{
+	struct lb_text text = {0};
+	char *head = finish(o);
+
+	if (!head)
+		return NULL;
+	lb_text_addn(&text, head, strlen(head) - 1);
+	lb_text_add(&text, strlen(head) > 2 ? ",\"services\":" : "\"services\":");
+	free(head);
+	view_services_text(s, &text);
+	lb_text_add(&text, "}");
+	if (text.failed)
+		lb_text_free(&text);
+	return text.data;
+}
+
 char *view_status_json(const struct lb_snapshot *s)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:f}", "cluster", s->cluster, "node", s->node, "version",
@@ -202,13 +160,12 @@ char *view_status_json(const struct lb_snapshot *s)
 	    s->reload_refused ? json_pack("{s:o, s:o}", "at", instant(s->reload_at), "reason", words(s->reload_refused))
 			      : json_null());
 	add_keeper(o, &s->keeper);
-	json_object_set_new(o, "services", services(s));
-	return finish(o);
+	return finish_with_services(o, s);
 }
 
 char *view_services_json(const struct lb_snapshot *s)
 {
-	return finish(json_pack("{s:o}", "services", services(s)));
+	return finish_with_services(json_object(), s);
 }
 
 static json_t *event(const struct lb_event *e)

@@ -18,7 +18,9 @@
 /* Room to take a new connection while the one that makes way for it is being closed. */
 #define CONNECTIONS_SPARE 16
 #define IDLE_SECONDS	  30u
-#define STREAM_LOOK	  5. /* seconds between looks whether the reader of a silent stream is still there */
+/* Head of a request and what is under way of a body; crowds of clients hold so much each. */
+#define CONNECTION_BYTES ((size_t)8 * 1024)
+#define STREAM_LOOK	 5. /* seconds between looks whether the reader of a silent stream is still there */
 
 /* ---- the loop ---- */
 
@@ -172,12 +174,12 @@ struct http_server *http_server_new(struct ev_loop *loop, int listen_fd, http_on
 	s->ctx = ctx;
 	lb_list_init(&s->clients);
 	lb_list_init(&s->requests);
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-				     http_request_on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-				     MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-				     (unsigned)(CONNECTIONS_MAX + CONNECTIONS_SPARE), MHD_OPTION_CONNECTION_TIMEOUT,
-				     IDLE_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, s,
-				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+	s->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_request_on_access, s,
+	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)(CONNECTIONS_MAX + CONNECTIONS_SPARE), MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED,
+	    http_request_on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
 	if (!s->daemon) {
 		lb_err_errno(err, errno, "the API cannot be started");
 		close(listen_fd);

@@ -1,0 +1,14 @@
+/*
+ * Services and servers as JSON text. A node may have thousands of servers and is asked often, so they are written as
+ * they go, without a tree of values.
+ */
+#ifndef VIEW_SERVICES_H
+#define VIEW_SERVICES_H
+
+#include <lb/snapshot.h>
+#include <lb/text.h>
+
+/* Adds "[{...},...]". */
+void view_services_text(const struct lb_snapshot *s, struct lb_text *out);
+
+#endif
