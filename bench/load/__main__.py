@@ -114,12 +114,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--bulk", type=int, default=10**9, help="bytes of one download")
     parser.add_argument("--sessions", type=int, default=loads.IDLE_SESSIONS)
     parser.add_argument("--services", type=int, default=scale.SERVICES)
+    parser.add_argument("--checks", type=float, default=scale.CHECK_SECONDS, help="seconds of watching 10,000 checks")
     options = parser.parse_args()
     options.contenders = CONTENDERS
     options.whole = set(options.only) == set(PIECES) and options.rounds >= ROUNDS and not options.smoke
     if options.smoke:
         options.threads, options.rounds, options.seconds = [1], 1, 0.1
         options.bulk, options.sessions, options.services = 10**7, 200, 20
+        options.checks = 0.3
         options.contenders = (LBD, HAPROXY)
     return options
 
@@ -140,7 +142,7 @@ def main() -> int:
             parts.append("\n".join(lines))
             good = good and met
         if "scale" in options.only:
-            lines, met, record["scale"] = scale.run(stage.node, stage.origin, options.services)
+            lines, met, record["scale"] = scale.run(stage.node, stage.origin, options.services, options.checks)
             parts.append("\n".join(lines))
             good = good and met
     text = "\n\n".join([heading(), *parts])
