@@ -83,7 +83,7 @@ void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, co
 		m->reason = question->reason;
 		m->server = question->server;
 		m->session_id = question->session_id;
-		m->arrivals = list + first;
+		m->arrivals = list != NULL ? list + first : NULL;
 		m->count = (uint32_t)((uint64_t)count * (i + 1) / c->count) - first;
 		crew_post(c, i, m);
 	}

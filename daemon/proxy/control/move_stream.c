@@ -36,7 +36,7 @@ struct move_stream {
 	SSL *ssl;
 	struct queue in, out;
 	bool connecting, shaken;
-	bool *freed; /* set where the stream is freed from inside of a hook */
+	bool calling, doomed; /* in a hook; freed from inside of it, which then happens when it returns */
 };
 
 /* ---- keys ---- */
@@ -130,13 +130,13 @@ static void lost(struct move_stream *s, const char *why)
 static bool survives(struct move_stream *s, void (*call)(struct move_stream *s, const uint8_t *data, size_t len),
 		     const uint8_t *data, size_t len)
 {
-	bool freed = false;
-
-	s->freed = &freed;
+	s->calling = true;
 	call(s, data, len);
-	if (!freed)
-		s->freed = NULL;
-	return !freed;
+	s->calling = false;
+	if (!s->doomed)
+		return true;
+	move_stream_free(s);
+	return false;
 }
 
 static void tell_ready(struct move_stream *s, const uint8_t *data, size_t len)
@@ -354,9 +354,11 @@ void move_stream_free(struct move_stream *s)
 {
 	if (s == NULL)
 		return;
-	if (s->freed != NULL)
-		*s->freed = true;
 	ev_io_stop(s->loop, &s->io);
+	if (s->calling) {
+		s->doomed = true;
+		return;
+	}
 	if (s->ssl != NULL && s->shaken)
 		SSL_shutdown(s->ssl);
 	SSL_free(s->ssl);
