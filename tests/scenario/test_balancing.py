@@ -42,12 +42,12 @@ def refused(node: LoadBalancer) -> int:
 
 def is_reset(host: Host) -> bool:
     """Whether a new connection of the host is, rather than echoing."""
-    with host.connect(topology.VIP, ECHO) as sock:
-        try:
+    try:
+        with host.connect(topology.VIP, ECHO) as sock:
             sock.sendall(b"x")
             return sock.recv(1) == b""
-        except (ConnectionResetError, BrokenPipeError):
-            return True
+    except (ConnectionResetError, BrokenPipeError):
+        return True
 
 
 def test_weights_change_at_run_time(lab: Lab) -> None:

@@ -57,7 +57,7 @@ def test_each_way_to_end_has_its_letters(lab: Lab) -> None:
     assert told == expected
     assert {(line["sent"], line["received"]) for line in sessions(owner, "echo")} == {("5", "5")}
     lab.workers[0].echo.kill()  # type: ignore[union-attr] # started above
-    with lab.client.connect(topology.VIP, ECHO) as sock, contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError), lab.client.connect(topology.VIP, ECHO) as sock:
         assert sock.recv(1) == b"x", "nobody answers, so reset"
     eventually(lambda: sessions(owner, "echo")[-1]["end"] == "SC" and sessions(owner, "echo")[-1]["server"] == "-")
 
