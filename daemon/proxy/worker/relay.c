@@ -185,8 +185,15 @@ static enum outcome splice_round(struct session *s, enum flow_side from)
 		side->splicing = side->wide = false;
 		side->short_reads = side->full_reads = 0;
 	}
-	/* The pipe may have been full of small pieces, so only the next try tells. */
-	return MORE;
+	if (got >= WORKER_SCRATCH || side->hung_up)
+		return MORE;
+	/*
+	 * The pipe may have been full of small pieces, so the kernel is asked to tell once more if something is left.
+	 * Reading on at once instead would move many small pieces.
+	 */
+	if (side->io.watched != 0)
+		poller_change(&s->worker->poller, &side->io, side->io.watched);
+	return DRY;
 }
 
 bool relay_read(struct session *s, enum flow_side from)
