@@ -27,6 +27,7 @@ LOG_LINES = 60
 def pytest_configure(config: pytest.Config) -> None:
     """The lab must not touch the machine's own network."""
     config.addinivalue_line("markers", "patient: measures no milliseconds and leaves the processor alone; may run beside others")
+    config.addinivalue_line("markers", "alone: takes the whole processor, or needs it; nothing runs beside")
     config.addinivalue_line("markers", "systemd: boots machines with a systemd of their own, which needs root")
     if os.environ.get("LBD_LAB") != "inside":
         raise pytest.UsageError("run this with tests/lab/enter /usr/bin/python3 -m pytest ...")

@@ -130,6 +130,7 @@ def enclosed(lab: Lab, node: LoadBalancer, content: bytes, capabilities: list[st
 
 
 @pytest.mark.systemd
+@pytest.mark.patient
 @pytest.mark.skipif(os.environ.get("LBD_LAB_ROOT") != "1", reason="accounts of the image need root: LBD_LAB_ROOT=1 tests/lab/enter")
 def test_root_alone_serves(lab: Lab, layout: Path) -> None:
     """Both nodes in nothing but the image's root and the capabilities of the manifest: owner, service, reload, hand-over."""

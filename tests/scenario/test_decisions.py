@@ -8,6 +8,8 @@ from lab import Lab, eventually, holds
 from lab.lb import LoadBalancer
 from trial import DOWN, metric, transitions
 
+pytestmark = pytest.mark.patient
+
 NO_SERVERS_HOLD = 3.0
 DIFFERENCES = {
     "config": ("balance: source", "balance: random"),

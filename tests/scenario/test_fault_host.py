@@ -118,6 +118,7 @@ def advert_jitter_ms(trial: Trial, node: LoadBalancer, interval: float) -> float
     return late[int(len(late) * 0.99)] * 1000
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("priority", [False, True] if FULL and realtime.available() else [False])
 def test_f28_eight_busy_loops(lab: Lab, measured: Measured, priority: bool) -> None:
     """Eight processes that never sleep on the few processors that lbd shares with them."""
@@ -178,11 +179,13 @@ def test_interval_of_10_ms_power_off(lab: Lab, measured: Measured) -> None:
     trial.check()
 
 
+@pytest.mark.alone
 def test_saturated_by_its_own_proxy(lab: Lab, measured: Measured) -> None:
     """As many connections as both processors can carry go through the proxy; no realtime priority: no role changes."""
     saturate(lab, measured, "100ms", priority=False)
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not realtime.available(), reason="realtime priority cannot be had by who runs this")
 def test_interval_of_10_ms_saturated(lab: Lab, measured: Measured) -> None:
     """The same at the shortest interval and with realtime priority, which systemd gives to lbd and which this needs."""

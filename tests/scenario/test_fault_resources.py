@@ -110,6 +110,7 @@ def test_f32_accept_queue_overflows(lab: Lab, measured: Measured) -> None:
     assert f"ingress-http: {dropped} connections were dropped" in told and lab.owner() is owner
 
 
+@pytest.mark.alone
 def test_f33_flood_of_syns(lab: Lab, measured: Measured) -> None:
     """50,000 SYNs a second from nowhere at the HTTP port of the VIP: clients are served, adverts go on."""
     owner = lab.start()

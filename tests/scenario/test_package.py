@@ -14,7 +14,7 @@ from lab.systemd import UNIT, SystemdLab, SystemdNode
 
 from measure import failures
 
-pytestmark = pytest.mark.systemd
+pytestmark = [pytest.mark.systemd, pytest.mark.patient]
 
 CONTENTS = (
     "./usr/sbin/lbd ./usr/bin/lbctl ./usr/libexec/lbd/lbd-proxy ./lib/systemd/system/lbd.service ./usr/lib/sysusers.d/lbd.conf"
