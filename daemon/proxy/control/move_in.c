@@ -169,7 +169,8 @@ static void keep_records(struct move *m, const uint8_t *data, size_t len)
 		return;
 	}
 	a->records = must(realloc(a->records, a->size + len));
-	memcpy(a->records + a->size, data, len);
+	if (len > 0)
+		memcpy(a->records + a->size, data, len);
 	a->size += len;
 }
 

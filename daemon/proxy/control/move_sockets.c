@@ -38,7 +38,8 @@ static void go_on(struct move *m)
 		return;
 	move_on_turned *done = s->done;
 	s->done = NULL;
-	qsort(s->list, s->count, sizeof(*s->list), by_endpoint);
+	if (s->count > 1)
+		qsort(s->list, s->count, sizeof(*s->list), by_endpoint);
 	done(m);
 }
 

@@ -157,7 +157,8 @@ static void reserve(struct queue *q, size_t more)
 		q->start = q->end = 0;
 	if (q->size - q->end >= more)
 		return;
-	memmove(q->data, q->data + q->start, q->end - q->start);
+	if (q->end > q->start)
+		memmove(q->data, q->data + q->start, q->end - q->start);
 	q->end -= q->start;
 	q->start = 0;
 	if (q->size - q->end >= more)
