@@ -168,5 +168,6 @@ int main(int argc, char **argv)
 	for (int i = 0; i < OUTCOMES; i++)
 		printf("%s\"%s\": %d", i == 0 ? "" : ", ", outcome_names[i], c.by_outcome[i]);
 	puts("}}");
+	free(c.members);
 	return 0;
 }
