@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -77,6 +78,8 @@ def main() -> int:
         return judge.compare(load(path)[1], load(arguments.compare)[1])
     if not arguments.show:
         try:
+            # Where it was started in the background, the shell has it ignore the interrupt.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             measure(arguments, path)
         except KeyboardInterrupt:
             print("\ninterrupted; what was measured is kept, --resume goes on", file=sys.stderr)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Callable, Mapping
 
-from . import netns, topology
+from . import netns, sanitizer, topology
 from .cluster import Lab
 from .lb import LoadBalancer, Result
 from .netns import command
@@ -74,6 +74,8 @@ def missing() -> str:
         return "booting systemd needs root: run this as root with LBD_LAB_ROOT=1 tests/lab/enter"
     if Path("/proc/self/uid_map").read_text(encoding="ascii").split() != ["0", "0", "4294967295"]:
         return "booting systemd needs root of the machine, not of a user namespace"
+    if sanitizer.active():
+        return "the unit's sandbox refuses what a sanitizer needs"
     if not Path("/lib/systemd/systemd").exists():
         return "this machine has no systemd to boot"
     if not any(Path(f"/sys/fs/cgroup/{name}").exists() for name in ("cgroup.procs", "unified/cgroup.procs")):

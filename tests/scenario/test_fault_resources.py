@@ -111,6 +111,7 @@ def test_f32_accept_queue_overflows(lab: Lab, measured: Measured) -> None:
 
 
 @pytest.mark.alone
+@pytest.mark.skipif(sanitizer.active(), reason="a program with a sanitizer floods nobody")
 def test_f33_flood_of_syns(lab: Lab, measured: Measured) -> None:
     """50,000 SYNs a second from nowhere at the HTTP port of the VIP: clients are served, adverts go on."""
     owner = lab.start()

@@ -12,6 +12,8 @@ from lab.lb import LoadBalancer
 from lab.topology import INTERFACE
 from trial import DOWN, INTERVAL, metric
 
+pytestmark = pytest.mark.patient
+
 PEER_LINK = "udp dport 8650"
 
 
@@ -134,8 +136,6 @@ def test_each_reason_for_a_drop_is_counted(lab: Lab, reason: str) -> None:
 
 FORGE = """
 import socket, struct, sys
-
-pytestmark = pytest.mark.patient
 body = struct.pack("!BBBBHH", 0x31, int(sys.argv[1]), 254, 1, 10, 0) + socket.inet_aton("{vip}")
 pseudo = socket.inet_aton("{source}") + socket.inet_aton("{peer}") + struct.pack("!BBH", 0, 112, len(body))
 total = sum(struct.unpack("!%dH" % ((len(pseudo) + len(body)) // 2), pseudo + body))
