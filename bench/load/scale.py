@@ -17,7 +17,8 @@ from .table import number
 
 SERVICES = 1000
 SERVERS = 10
-FIRST_PORT = 20001
+# Below the local ports that connections of the bench are given.
+FIRST_PORT = 2001
 # Every address of this network is the origin's.
 NETWORK = "10.50.0.0/16"
 RELOADS = 5
