@@ -1,19 +1,11 @@
 #include "daemon/keeper/supervise.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <lb/log.h>
 #include <lb/ratelimit.h>
 
+#include "daemon/keeper/proxy_child.h"
 #include "daemon/sys/clock.h"
 
 #define TICK_CHECK    LB_MSEC(100)
@@ -28,46 +20,19 @@ struct supervise {
 	struct ev_loop *loop;
 	uint32_t workers;
 	struct supervise_hooks hooks;
-	char program[4096];
-	struct ipc_page *page;
-	int page_fd;
-	struct ipc *ipc;
-	pid_t pid;
-	ev_child child;
+	char program[PROXY_CHILD_PATH_MAX];
+	struct proxy_child *child; /* NULL: none runs */
 	ev_timer restart, ticks, patience;
 	lb_time started_at;
 	unsigned quick_deaths;
 	uint64_t restarts;
-	bool stopping;
+	bool stopping, lost_told;
 	/* What the page showed last, per thread (control first), and since when it has not changed. */
 	uint64_t seen[IPC_WORKERS_MAX + 1];
 	lb_time moved_at[IPC_WORKERS_MAX + 1];
 	lb_time checked_at;
 	bool ticking;
 };
-
-/* Beside our own executable in a build tree, else in the libexec directory of the installation. */
-static bool find_program(char *out, size_t cap, struct lb_err *err)
-{
-	char self[2048];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash) {
-			*slash = '\0';
-			snprintf(out, cap, "%s/lbd-proxy", self);
-			if (access(out, X_OK) == 0)
-				return true;
-		}
-	}
-	snprintf(out, cap, "%s/lbd-proxy", LB_LIBEXEC);
-	if (access(out, X_OK) == 0)
-		return true;
-	return lb_err_errno(err, errno, "cannot run the proxy program %s", out);
-}
 
 struct supervise *supervise_new(const struct supervise_params *params, struct lb_err *err)
 {
@@ -80,66 +45,25 @@ struct supervise *supervise_new(const struct supervise_params *params, struct lb
 	s->loop = params->loop;
 	s->workers = params->workers;
 	s->hooks = params->hooks;
-	s->page_fd = -1;
-	if (!find_program(s->program, sizeof(s->program), err))
-		goto free_supervise;
-	s->page_fd = memfd_create("lbd-ticks", MFD_CLOEXEC);
-	if (s->page_fd < 0 || ftruncate(s->page_fd, sizeof(*s->page)) != 0) {
-		lb_err_errno(err, errno, "cannot make the shared page");
-		goto close_page;
-	}
-	s->page = mmap(NULL, sizeof(*s->page), PROT_READ | PROT_WRITE, MAP_SHARED, s->page_fd, 0);
-	if (s->page == MAP_FAILED) {
-		lb_err_errno(err, errno, "cannot map the shared page");
-		goto close_page;
-	}
-	return s;
-
-close_page:
-	if (s->page_fd >= 0)
-		close(s->page_fd);
-free_supervise:
+	if (proxy_child_program(s->program, err))
+		return s;
 	free(s);
 	return NULL;
 }
 
 int supervise_page_fd(const struct supervise *s)
 {
-	return s->page_fd;
+	return s->child ? proxy_child_page_fd(s->child) : -1;
 }
 
 struct ipc *supervise_ipc(const struct supervise *s)
 {
-	return s->ipc;
+	return s->child ? proxy_child_ipc(s->child) : NULL;
 }
 
 uint64_t supervise_restarts(const struct supervise *s)
 {
 	return s->restarts;
-}
-
-/* In the child: the channel on its descriptor, ordinary priority, and out. Only async-signal-safe calls. */
-static _Noreturn void become_proxy(const char *program, int channel)
-{
-	char *const argv[] = {(char *)(uintptr_t) "lbd-proxy", NULL};
-	sigset_t none;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (channel == IPC_PROXY_FD)
-		fcntl(channel, F_SETFD, 0);
-	else if (dup2(channel, IPC_PROXY_FD) < 0)
-		_exit(126);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	execv(program, argv);
-	_exit(127);
-}
-
-static void stop_watching(struct supervise *s)
-{
-	ev_timer_stop(s->loop, &s->ticks);
-	ipc_free(s->ipc);
-	s->ipc = NULL;
 }
 
 /*
@@ -150,11 +74,11 @@ static void on_channel_closed(void *ctx, const char *why)
 {
 	struct supervise *s = ctx;
 
-	stop_watching(s);
+	ev_timer_stop(s->loop, &s->ticks);
 	if (s->stopping)
 		return;
-	if (s->pid > 0)
-		kill(s->pid, SIGKILL);
+	proxy_child_kill(s->child);
+	s->lost_told = true;
 	s->hooks.lost(s->hooks.ctx, why);
 }
 
@@ -180,29 +104,15 @@ static void on_restart_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 }
 
-static void describe_end(int status, char out[static 64])
+static void on_ended(void *ctx, const char *why)
 {
-	if (WIFSIGNALED(status))
-		snprintf(out, 64, "killed by signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 127)
-		snprintf(out, 64, "its program could not be run");
-	else
-		snprintf(out, 64, "exit code %d", WEXITSTATUS(status));
-}
-
-static void on_child(struct ev_loop *loop, ev_child *w, int revents)
-{
-	struct supervise *s = w->data;
-	bool had_channel = s->ipc != NULL;
+	struct supervise *s = ctx;
 	lb_duration delay;
-	char why[64];
 
-	(void)revents;
-	describe_end(w->rstatus, why);
-	ev_child_stop(loop, w);
-	ev_timer_stop(loop, &s->patience);
-	stop_watching(s);
-	s->pid = 0;
+	ev_timer_stop(s->loop, &s->patience);
+	ev_timer_stop(s->loop, &s->ticks);
+	proxy_child_free(s->child);
+	s->child = NULL;
 	if (s->stopping) {
 		s->hooks.stopped(s->hooks.ctx);
 		return;
@@ -212,56 +122,36 @@ static void on_child(struct ev_loop *loop, ev_child *w, int revents)
 	delay = s->quick_deaths <= 1 ? 0 : backoff_delay(RESTART_FIRST, RESTART_MAX, s->quick_deaths - 2);
 	s->restarts++;
 	lb_error("proxy ended why=\"%s\" restart_in_ms=%.0f", why, lb_duration_ms(delay));
-	if (had_channel)
+	if (!s->lost_told)
 		s->hooks.lost(s->hooks.ctx, why);
 	ev_timer_init(&s->restart, on_restart_timer, lb_duration_seconds(delay), 0.);
 	s->restart.data = s;
-	ev_timer_start(loop, &s->restart);
+	ev_timer_start(s->loop, &s->restart);
 }
 
 bool supervise_start(struct supervise *s, struct lb_err *err)
 {
-	int pair[2];
+	struct proxy_child_hooks hooks = {
+	    .message = on_channel_message, .closed = on_channel_closed, .ended = on_ended, .ctx = s};
 
-	if (!ipc_pair(pair))
-		return lb_err_errno(err, errno, "cannot make the channel to the proxy");
-	memset(s->page, 0, sizeof(*s->page));
-	s->pid = fork();
-	if (s->pid < 0) {
-		lb_err_errno(err, errno, "cannot fork the proxy");
-		goto close_pair;
-	}
-	if (s->pid == 0)
-		become_proxy(s->program, pair[1]);
-	close(pair[1]);
+	s->child = proxy_child_start(s->loop, s->program, &hooks, err);
+	if (!s->child)
+		return false;
 	s->started_at = clock_now();
-	ev_child_init(&s->child, on_child, s->pid, 0);
-	s->child.data = s;
-	ev_child_start(s->loop, &s->child);
-	s->ipc = ipc_new(s->loop, pair[0], on_channel_message, on_channel_closed, s);
-	if (!s->ipc) {
-		close(pair[0]);
-		kill(s->pid, SIGKILL);
-		return lb_err_set(err, "out of memory");
-	}
-	lb_info("proxy started pid=%d", (int)s->pid);
-	s->hooks.started(s->hooks.ctx, s->ipc);
+	s->lost_told = false;
+	lb_info("proxy started pid=%d", (int)proxy_child_pid(s->child));
+	s->hooks.started(s->hooks.ctx, proxy_child_ipc(s->child));
 	return true;
-
-close_pair:
-	close(pair[0]);
-	close(pair[1]);
-	s->pid = 0;
-	return false;
 }
 
 /* How long the slowest thread has stood still. */
 static lb_duration longest_still(struct supervise *s, lb_time now)
 {
+	const struct ipc_page *page = proxy_child_page(s->child);
 	lb_duration longest = 0;
 
 	for (uint32_t i = 0; i <= s->workers; i++) {
-		const _Atomic uint64_t *tick = i == 0 ? &s->page->control_tick : &s->page->worker_tick[i - 1];
+		const _Atomic uint64_t *tick = i == 0 ? &page->control_tick : &page->worker_tick[i - 1];
 		uint64_t value = atomic_load_explicit(tick, memory_order_relaxed);
 
 		if (value != s->seen[i]) {
@@ -295,7 +185,7 @@ static void on_ticks(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 	if (still > TICK_HOPELESS) {
 		lb_error("proxy stands still for %.0f ms: ending it", lb_duration_ms(still));
-		kill(s->pid, SIGKILL);
+		proxy_child_kill(s->child);
 	}
 }
 
@@ -318,8 +208,7 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (s->pid > 0)
-		kill(s->pid, SIGKILL);
+	proxy_child_kill(s->child);
 }
 
 void supervise_stop(struct supervise *s)
@@ -327,12 +216,12 @@ void supervise_stop(struct supervise *s)
 	s->stopping = true;
 	ev_timer_stop(s->loop, &s->restart);
 	ev_timer_stop(s->loop, &s->ticks);
-	if (s->pid <= 0) {
+	if (!s->child) {
 		s->hooks.stopped(s->hooks.ctx);
 		return;
 	}
-	if (!s->ipc || !ipc_post(s->ipc, IPC_STOP, NULL, 0))
-		kill(s->pid, SIGKILL);
+	if (!supervise_ipc(s) || !ipc_post(supervise_ipc(s), IPC_STOP, NULL, 0))
+		proxy_child_kill(s->child);
 	ev_timer_init(&s->patience, on_patience_over, STOP_PATIENCE, 0.);
 	s->patience.data = s;
 	ev_timer_start(s->loop, &s->patience);
@@ -342,13 +231,9 @@ void supervise_free(struct supervise *s)
 {
 	if (!s)
 		return;
-	if (s->pid > 0)
-		kill(s->pid, SIGKILL);
-	ev_child_stop(s->loop, &s->child);
 	ev_timer_stop(s->loop, &s->restart);
+	ev_timer_stop(s->loop, &s->ticks);
 	ev_timer_stop(s->loop, &s->patience);
-	stop_watching(s);
-	munmap(s->page, sizeof(*s->page));
-	close(s->page_fd);
+	proxy_child_free(s->child);
 	free(s);
 }

@@ -36,7 +36,7 @@ struct supervise_params {
 	struct supervise_hooks hooks;
 };
 
-/* Find the program and make the shared page. Nothing is started. NULL with a sentence. */
+/* Find the program. Nothing is started. NULL with a sentence. */
 struct supervise *supervise_new(const struct supervise_params *params, struct lb_err *err);
 /* Start the proxy; later starts happen by themselves. */
 bool supervise_start(struct supervise *s, struct lb_err *err);

@@ -5,8 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/proxy/share/move_endpoint.h"
-#include "daemon/proxy/worker/connect.h"
-#include "daemon/proxy/worker/relay.h"
+#include "daemon/proxy/worker/rest.h"
 #include "daemon/proxy/worker/session.h"
 #include "daemon/sys/tcp_repair.h"
 
@@ -36,15 +35,6 @@ void move_preview(struct worker *w, const struct message *order, struct message 
 	}
 }
 
-static void freeze(struct session *s)
-{
-	connect_cancel(s);
-	for (int side = 0; side < 2; side++)
-		poller_remove(&s->worker->poller, &s->side[side].io);
-	wheel_remove(&s->worker->wheel, &s->timer);
-	s->rest = SESSION_FROZEN;
-}
-
 void move_list(struct worker *w, const struct message *order, struct message *answer)
 {
 	(void)order;
@@ -71,7 +61,7 @@ void move_freeze(struct worker *w, const struct message *order, struct message *
 		if (is_bound_here(s))
 			session_end(s, FLOW_END_HANDOVER);
 		else
-			freeze(s);
+			rest_freeze(s);
 	}
 	move_list(w, order, answer);
 }
@@ -146,25 +136,6 @@ static bool remain(struct session *s, enum flow_side from, const struct tcp_repa
 	       append(out, queues[from].received.data, queues[from].received.len);
 }
 
-static void describe(const struct session *s, struct session_state *state)
-{
-	lb_time now = s->worker->now;
-
-	*state = (struct session_state){
-	    .client = s->client,
-	    .local = s->local,
-	    .age = now - s->started,
-	    .idle = now - s->flow.last_activity,
-	    .connect_time = s->connect_time,
-	    .half_closed = s->flow.half_closed_at != 0 ? now - s->flow.half_closed_at : 0,
-	};
-	memcpy(state->service, s->service->block->name, sizeof(state->service));
-	if (s->server != NULL)
-		memcpy(state->server, s->server->block->name, sizeof(state->server));
-	if (s->destination != NULL)
-		state->destination = *s->destination;
-}
-
 static void describe_half(const struct session *s, enum flow_side from, const struct tcp_repair_queues queues[2],
 			  const struct remainder *rest, struct session_state *state)
 {
@@ -201,7 +172,7 @@ static bool tell(struct session *s, struct remainder *out)
 	struct session_state state;
 	bool told = false;
 
-	describe(s, &state);
+	rest_describe(s, &state);
 	if (!tcp_repair_dump(s->side[FLOW_CLIENT].io.fd, &state.side[FLOW_CLIENT], &queues[FLOW_CLIENT]))
 		return false;
 	if (s->server != NULL &&
@@ -240,24 +211,6 @@ void move_dump(struct worker *w, const struct message *order, struct message *an
 
 /* --- thaw --- */
 
-/* From rest to work: without a server it chooses one, else it relays. */
-static void go_on(struct session *s)
-{
-	s->rest = SESSION_RUNS;
-	if (s->server == NULL) {
-		struct flow_half held = s->flow.half[FLOW_CLIENT];
-
-		flow_init(&s->flow, s->worker->now);
-		s->flow.half[FLOW_CLIENT] = held;
-		connect_start(s);
-		return;
-	}
-	for (int side = 0; side < 2; side++)
-		if (s->flow.half[side].eof && !session_event(s, FLOW_READ_EOF, (enum flow_side)side, 0))
-			return;
-	session_update_interest(s);
-}
-
 void move_thaw(struct worker *w, const struct message *order, struct message *answer)
 {
 	(void)order;
@@ -266,73 +219,17 @@ void move_thaw(struct worker *w, const struct message *order, struct message *an
 		struct session *s = lb_container_of(node, struct session, node);
 
 		if (s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
-			go_on(s);
+			rest_go_on(s);
 	}
 }
 
 /* --- adopt --- */
 
-static struct worker_service *service_named(struct worker *w, const char *name)
-{
-	for (size_t i = 0; i < w->pool.service_count; i++)
-		if (strcmp(w->pool.services[i]->block->name, name) == 0)
-			return w->pool.services[i];
-	return NULL;
-}
-
-static struct worker_server *server_named(const struct worker_service *service, const char *name)
-{
-	for (size_t i = 0; i < service->server_count; i++)
-		if (strcmp(service->servers[i]->block->name, name) == 0)
-			return service->servers[i];
-	return NULL;
-}
-
-static bool hold_pending(struct session *s, const struct session_state *state, enum flow_side from)
-{
-	const struct lb_bytes *bytes = &state->pending[from];
-
-	s->flow.half[from] = state->half[from];
-	s->flow.half[from].pending = bytes->len;
-	if (bytes->len > 0)
-		s->side[from].held = buffer_keep(&s->worker->buffers, bytes->data, bytes->len);
-	return bytes->len == 0 || s->side[from].held != NULL;
-}
-
-/* What the record tells, into a session that is in the set and enters its service. */
-static bool assume(struct session *s, const struct session_state *state)
-{
-	const struct lb_conf_service *conf = s->service->conf;
-	lb_time now = s->worker->now;
-
-	s->client = state->client;
-	s->local = state->local;
-	s->on_vip = true;
-	s->started = now - state->age;
-	s->connect_time = state->connect_time;
-	s->send_proxy = (uint8_t)conf->send_proxy;
-	s->limits =
-	    (struct flow_limits){.buffer_max = 1, .idle_timeout = conf->idle_timeout, .fin_timeout = conf->fin_timeout};
-	wheel_entry_init(&s->timer);
-	flow_init(&s->flow, now);
-	if (state->server[0] != '\0')
-		s->flow.state = FLOW_RELAYING;
-	s->flow.last_activity = now - state->idle;
-	s->flow.half_closed_at = state->half_closed > 0 ? now - state->half_closed : 0;
-	if (state->destination.addr.family != 0) {
-		s->destination = malloc(sizeof(*s->destination));
-		if (s->destination == NULL)
-			return false;
-		*s->destination = state->destination;
-	}
-	return hold_pending(s, state, FLOW_CLIENT) && hold_pending(s, state, FLOW_SERVER) && session_count_source(s);
-}
-
 static bool adopt(struct worker *w, const struct session_arrival *arrival)
 {
 	const struct session_state *state = &arrival->state;
-	struct worker_service *service = service_named(w, state->service);
-	struct worker_server *server = service != NULL ? server_named(service, state->server) : NULL;
+	struct worker_service *service = rest_service(w, state->service);
+	struct worker_server *server = service != NULL ? rest_server(service, state->server) : NULL;
 	bool connected = state->server[0] != '\0';
 	struct session *s;
 
@@ -349,7 +246,7 @@ static bool adopt(struct worker *w, const struct session_arrival *arrival)
 	session_set_socket(s, FLOW_CLIENT, arrival->fd[FLOW_CLIENT]);
 	session_set_socket(s, FLOW_SERVER, arrival->fd[FLOW_SERVER]);
 	s->rest = SESSION_PARKED;
-	if (!assume(s, state) || (connected && !pool_enter(server))) {
+	if (!rest_assume(s, state) || (connected && !pool_enter(server))) {
 		/* Takes the descriptors along. */
 		session_end(s, FLOW_END_RESOURCE);
 		return true;
@@ -396,6 +293,6 @@ void move_revive(struct worker *w, const struct message *order, struct message *
 			tcp_sock_set_options(s->side[FLOW_SERVER].io.fd, &s->service->tcp);
 		s->options_set = s->server != NULL;
 		repeat_fins(s);
-		go_on(s);
+		rest_go_on(s);
 	}
 }
