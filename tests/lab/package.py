@@ -1,19 +1,24 @@
-"""The Debian package: built as `make deb` does it, given another version, installed on a machine of the lab."""
+"""The Debian package: built as `make deb` does it, given another version; what the machines of the lab install."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Iterator
 
 from . import paths
 from .paths import REPOSITORY
-from .systemd import SystemdNode
 
 BUILD_TIMEOUT = 300.0
 TOOLS = ("dpkg-buildpackage", "dh", "lintian", "fakeroot")
+PROGRAMS = ("lbd", "lbd-proxy", "lbctl")
+# What ends up in the package beside the programs, and what makes it.
+SOURCES = ("conf", "systemd", "README.md", "Makefile", "tests/tools/package", "tests/tools/targets.mk")
 
 
 def missing() -> str:
@@ -42,32 +47,41 @@ def build(out: Path, **environment: str) -> Path:
     return Path(run(REPOSITORY / "tests/tools/package", out, version(), environment={**os.environ, **environment}).strip())
 
 
-def pack(out: Path) -> Path:
-    """The package with the programs under test in it."""
-    return build(out, LBD_PREBUILT=str(paths.build()))
+def _ingredients() -> Iterator[Path]:
+    """Every file that the package with the programs under test is made of."""
+    yield from (paths.build() / name for name in PROGRAMS)
+    for name in SOURCES:
+        source = REPOSITORY / name
+        yield from sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else (source,)
 
 
-def renumber(package: Path, number: str) -> Path:
-    """The same package with another version."""
-    tree = package.parent / f"renumbered-{number}"
-    shutil.rmtree(tree, ignore_errors=True)
+def pack() -> Path:
+    """The package with the programs under test in it, built once for these programs and sources, whoever asks."""
+    digest = hashlib.sha256()
+    for path in _ingredients():
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    out = paths.build() / "lab-package"
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place = out / digest.hexdigest()[:16]
+        if not place.exists():
+            # Those of other programs and sources are of no use any more.
+            for former in out.iterdir():
+                if former.is_dir():
+                    shutil.rmtree(former)
+            build(out / "new", LBD_PREBUILT=str(paths.build()))
+            (out / "new").rename(place)
+    return next(place.glob("lbd_*.deb"))
+
+
+def renumber(package: Path, number: str, out: Path) -> Path:
+    """The same package with another version, in the directory."""
+    tree = out / f"renumbered-{number}"
     run("dpkg-deb", "-R", package, tree)
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"^Version: .*$", f"Version: {number}", control.read_text(encoding="utf-8"), flags=re.MULTILINE), encoding="utf-8")
-    result = package.parent / f"lbd_{number}.deb"
+    result = out / f"lbd_{number}.deb"
     run("dpkg-deb", "--root-owner-group", "-Znone", "-b", tree, result)
     return result
 
-
-def dpkg(node: SystemdNode, *arguments: str | Path) -> str:
-    """dpkg on the machine, without waiting for disks and for the index of manual pages; it must succeed."""
-    done = node.on("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-unsafe-io", "--no-triggers", *map(str, arguments), timeout=60)
-    assert done.code == 0, f"dpkg {arguments}: {done.stdout}{done.stderr}\n{node.journal('-n', '30')}"
-    return done.stdout
-
-
-def install(node: SystemdNode, package: Path) -> str:
-    """Copies the package to the machine, which has a /tmp of its own, and installs it."""
-    place = Path("/var/cache") / package.name
-    (Path(f"/proc/{node.init}/root") / str(place)[1:]).write_bytes(package.read_bytes())
-    return dpkg(node, "-i", place)

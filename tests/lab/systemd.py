@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 from typing import Callable, Mapping
 
-from . import netns, sanitizer, topology
+from . import netns, package, sanitizer, topology
 from .cluster import Lab
 from .lb import LoadBalancer, Result
 from .netns import command
-from .paths import REPOSITORY, build
 from .process import Process, kill_all, tail
 from .wait import NotYet, eventually
 
@@ -58,15 +57,8 @@ ExecStop=ip address del {address}/24 dev {interface}
 ExecStop=ip link set {interface} down
 
 [Install]
-RequiredBy=network-online.target
+WantedBy=multi-user.target network-online.target
 """
-
-# /dev of these machines is made by hand and cannot be made again without the right to make devices.
-DROP_IN = """\
-[Service]
-PrivateDevices=no
-"""
-
 
 def missing() -> str:
     """Why a systemd cannot be booted here, empty where it can."""
@@ -80,14 +72,7 @@ def missing() -> str:
         return "this machine has no systemd to boot"
     if not any(Path(f"/sys/fs/cgroup/{name}").exists() for name in ("cgroup.procs", "unified/cgroup.procs")):
         return "this machine has no control groups of version 2"
-    return ""
-
-
-def install(into: Path) -> None:
-    """Puts the product into the tree as `make install` does."""
-    make = ["make", "-s", "-C", str(REPOSITORY), "install", f"B={build()}", f"DESTDIR={into}"]
-    done = subprocess.run(make, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, f"{' '.join(make)}: {done.stdout}{done.stderr}"
+    return package.missing()
 
 
 class SystemdNode(LoadBalancer):
@@ -102,20 +87,17 @@ class SystemdNode(LoadBalancer):
 
     # The machine
 
-    def prepare(self, key: bytes, installer: Callable[[Path], None] = install) -> None:
-        """Makes the tree of the machine: the product installed and configured, its network and nothing else to start."""
+    def prepare(self, key: bytes) -> None:
+        """Makes the tree of the machine: its network and nothing else to start, what people write into /etc/lbd, no lbd."""
         self.files.mkdir()
-        installer(self.tree)
         system = self.tree / "etc/systemd/system"
-        (system / f"{UNIT}.d").mkdir(parents=True)
-        (system / f"{UNIT}.d/lab.conf").write_text(DROP_IN, encoding="ascii")
+        system.mkdir(parents=True)
         network = NETWORK.format(interface=topology.INTERFACE, address=self.address)
         (system / "lab-network.service").write_text(network, encoding="ascii")
-        for target, unit in (("network-online", "lab-network.service"), ("multi-user", UNIT)):
-            wants = system / f"{target}.target.wants"
-            wants.mkdir()
-            place = "/etc/systemd/system" if unit.startswith("lab") else "/lib/systemd/system"
-            (wants / unit).symlink_to(f"{place}/{unit}")
+        # As Debian has it for ifupdown; network-online.target itself is up to who wants it.
+        for target in ("network-online", "multi-user"):
+            (system / f"{target}.target.wants").mkdir()
+            (system / f"{target}.target.wants/lab-network.service").symlink_to("/etc/systemd/system/lab-network.service")
         for unit in MASKED:
             (system / unit).symlink_to("/dev/null")
         # Nor what the machine's init scripts would start.
@@ -173,6 +155,19 @@ class SystemdNode(LoadBalancer):
         done = subprocess.run(whole, capture_output=True, text=True, timeout=timeout, check=False, input=stdin)
         return Result(done.returncode, done.stdout, done.stderr)
 
+    def dpkg(self, *arguments: str | Path) -> str:
+        """dpkg on the machine, without waiting for disks and for the index of manual pages; it must succeed."""
+        words = ["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-unsafe-io", "--no-triggers", *map(str, arguments)]
+        done = self.on(*words, timeout=60)
+        assert done.code == 0, f"dpkg {arguments}: {done.stdout}{done.stderr}\n{self.journal('-n', '30')}"
+        return done.stdout
+
+    def install(self, deb: Path) -> str:
+        """Copies the package to the machine, which has a /tmp of its own, and installs it."""
+        place = Path("/var/cache") / deb.name
+        (Path(f"/proc/{self.init}/root") / str(place)[1:]).write_bytes(deb.read_bytes())
+        return self.dpkg("-i", place)
+
     def systemctl(self, *arguments: str, timeout: float = 20.0) -> Result:
         """systemctl on the machine."""
         return self.on("systemctl", *arguments, timeout=timeout)
@@ -195,7 +190,7 @@ class SystemdNode(LoadBalancer):
         if text is None:
             self.on("rm", "-f", path)
         else:
-            self.on("sh", "-c", f"cat >{path}", stdin=textwrap.dedent(text))
+            self.on("sh", "-c", f"mkdir -p {Path(path).parent} && cat >{path}", stdin=textwrap.dedent(text))
         done = self.systemctl("daemon-reload")
         assert done.code == 0, done.stderr
 
@@ -267,20 +262,25 @@ class SystemdNode(LoadBalancer):
 
 
 class SystemdLab(Lab):
-    """The reference cluster, its load balancers booted and lbd started by their systemd."""
+    """The reference cluster, its load balancers booted, and unless `bare` the package installed there and lbd enabled."""
 
     balancer = SystemdNode
 
-    def __init__(self, installer: Callable[[Path], None] = install) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        deb = None if bare else package.pack()
         super().__init__()
         try:
             key = self.key_file.read_bytes()
             for node in self.nodes:
-                node.prepare(key, installer)
+                node.prepare(key)
             for node in self.nodes:
                 node.boot(wait=False)
             for node in self.nodes:
                 node.wait_booted()
+            for node in self.nodes if deb else []:
+                node.install(deb)  # type: ignore[arg-type]
+                done = node.systemctl("enable", "--now", UNIT)
+                assert done.code == 0, f"{done.stderr}\n{node.journal('-n', '30')}"
         except BaseException:
             self.close()
             raise

@@ -32,7 +32,7 @@ def built_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if package.missing():
         pytest.skip(package.missing())
     out = tmp_path_factory.mktemp("image")
-    package.run(REPOSITORY / "tests/tools/image", package.pack(out), out / "oci")
+    package.run(REPOSITORY / "tests/tools/image", package.pack(), out / "oci")
     return out / "oci"
 
 

@@ -27,13 +27,13 @@ UPGRADE_GAP_MS = 100
 
 
 @pytest.fixture(name="deb", scope="module")
-def built_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_package() -> Path:
     """The package of these sources with the programs under test."""
     if package.missing():
         pytest.skip(package.missing())
     if sanitizer.active():
         pytest.skip("a package has no sanitizer")
-    return package.pack(tmp_path_factory.mktemp("deb"))
+    return package.pack()
 
 
 @pytest.fixture(name="bare", scope="module")
@@ -42,11 +42,7 @@ def machines_without_lbd() -> Iterator[SystemdLab]:
     reason = systemd.missing()
     if reason:
         pytest.skip(reason)
-    with SystemdLab(installer=lambda tree: None) as lab:
-        for node in lab.nodes:
-            node.on("rm", "-f", f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
-            node.systemctl("daemon-reload")
-            node.systemctl("start", "network-online.target")
+    with SystemdLab(bare=True) as lab:
         yield lab
 
 
@@ -94,7 +90,7 @@ def test_install_and_enable(bare: SystemdLab, deb: Path, before: dict[str, objec
     """Installed it neither runs nor is enabled; `systemctl enable --now` is all that is left to do."""
     assert len(before) == 2
     for node in bare.nodes:
-        package.install(node, deb)
+        node.install(deb)
         assert node.systemctl("is-enabled", UNIT).stdout.strip() == "disabled"
         assert node.systemctl("is-active", UNIT).stdout.strip() == "inactive"
         assert node.on("stat", "-c", "%U %a", "/etc/lbd/cluster.key").stdout == "lbd 600\n"
@@ -109,18 +105,18 @@ def test_install_and_enable(bare: SystemdLab, deb: Path, before: dict[str, objec
 def upgrade(bare: SystemdLab, node: SystemdNode, deb: Path) -> None:
     """Installs a newer package on the node; its lbd is another process afterwards and the machine says running."""
     former = node.pid
-    package.install(node, deb)
+    node.install(deb)
     node.wait_up()
     assert node.pid != former
     assert node.show("NRestarts") == "0" and node.systemctl("is-active", UNIT).stdout.strip() == "active"
     eventually(lambda: sorted(n.role() for n in bare.nodes) == ["active", "backup"], 10.0, "both roles")
 
 
-def test_upgrade_under_load(bare: SystemdLab, deb: Path) -> None:
+def test_upgrade_under_load(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
     """One node after the other, the backup first: it goes unnoticed; the owner's restart comes after the VIP has moved."""
     owner = bare.settle()
     peer = next(node for node in bare.nodes if node is not owner)
-    newer = package.renumber(deb, f"{package.version()}+1")
+    newer = package.renumber(deb, f"{package.version()}+1", tmp_path)
     with bare.openloop() as load:
         eventually(lambda: len(load.connections()) >= 100)
         upgrade(bare, peer, newer)
@@ -140,12 +136,12 @@ def test_upgrade_under_load(bare: SystemdLab, deb: Path) -> None:
     assert arp.both_ms() == 0
 
 
-def test_upgrade_without_a_peer(bare: SystemdLab, deb: Path) -> None:
+def test_upgrade_without_a_peer(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
     """Nobody to hand over to: the package is upgraded all the same, and the node has the VIP again."""
     owner = bare.settle()
     peer = next(node for node in bare.nodes if node is not owner)
     peer.systemctl("stop", UNIT)
-    package.install(owner, package.renumber(deb, f"{package.version()}+2"))
+    owner.install(package.renumber(deb, f"{package.version()}+2", tmp_path))
     eventually(lambda: owner.role() == "active" and owner.has_address(), 10.0, "the node is owner again")
     eventually(lambda: bare.client.get(topology.VIP, 80, timeout=1.0).status == 200, 10.0, "service on the VIP")
     peer.systemctl("start", UNIT)
@@ -155,12 +151,12 @@ def test_remove_and_purge(bare: SystemdLab, deb: Path, before: dict[str, dict[st
     """Removed while it owns the VIP, and disabled before: addresses, rules, settings and people's files are as they were."""
     owner = bare.settle()
     peer = next(node for node in bare.nodes if node is not owner)
-    package.dpkg(owner, "-r", "lbd")
+    owner.dpkg("-r", "lbd")
     eventually(lambda: peer.role() == "active" and not owner.has_address(), 10.0, "the VIP is at the peer")
     assert peer.systemctl("disable", "--now", UNIT).code == 0
-    package.dpkg(peer, "-r", "lbd")
+    peer.dpkg("-r", "lbd")
     for node in bare.nodes:
-        package.dpkg(node, "-P", "lbd")
+        node.dpkg("-P", "lbd")
         node.systemctl("daemon-reload")
         assert host(node) == before[node.name]
         assert node.systemctl("is-active", UNIT).stdout.strip() != "active"

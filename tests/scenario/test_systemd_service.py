@@ -15,6 +15,7 @@ from lab.systemd import SystemdLab, SystemdNode
 pytestmark = pytest.mark.systemd
 
 NET_ADMIN, NET_RAW, NET_BIND_SERVICE = 1 << 12, 1 << 13, 1 << 10
+EXPOSURE = 2.0  # of 10, as systemd-analyze counts
 
 
 def stamps(node: SystemdNode, unit: str) -> dict[str, int]:
@@ -33,6 +34,11 @@ def test_started_after_the_network(machines: SystemdLab) -> None:
     """At boot, enabled and nothing else: it waits for the network, and the boot waits for it."""
     machines.settle()
     for node in machines.nodes:
+        node.power_off()
+        node.boot(wait=False)
+    for node in machines.nodes:
+        node.wait_booted()
+        assert node.systemctl("is-active", "lbd").stdout.strip() == "active"
         online = stamps(node, "network-online.target")["ActiveEnterTimestampMonotonic"]
         assert 0 < online <= stamps(node, "lbd.service")["InactiveExitTimestampMonotonic"]
         assert node.show("NRestarts") == "0", node.journal()
@@ -61,6 +67,19 @@ def test_privileges(machines: SystemdLab) -> None:
         for pid in (node.pid, node.proxy_pid):
             assert Path(f"/proc/{pid}").stat().st_uid != 0
         assert node.on("stat", "-c", "%U:%G %a", "/run/lbd/lbd.sock").stdout == "lbd:lbd 660\n"
+
+
+def test_unit_as_installed(machines: SystemdLab) -> None:
+    """The unit of the package alone, with no setting of the lab's: as exposed as was agreed, and with a /dev of its own."""
+    machines.settle()
+    for node in machines.nodes:
+        assert node.show("FragmentPath") == "/lib/systemd/system/lbd.service" and node.show("DropInPaths") == ""
+        told = node.on("systemd-analyze", "--no-pager", "security", "lbd.service").stdout
+        exposure = re.search(r"Overall exposure level for lbd.service: ([\d.]+)", told)
+        assert exposure and float(exposure[1]) <= EXPOSURE, told
+        for pid in (node.pid, node.proxy_pid):
+            mounts = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8").splitlines()]
+            assert [set(mount[5].split(",")) >= {"ro", "noexec"} for mount in mounts if mount[4] == "/dev"] == [True], mounts
 
 
 def test_reload(machines: SystemdLab) -> None:
