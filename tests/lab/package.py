@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 from . import paths
 from .paths import REPOSITORY
@@ -18,7 +18,7 @@ BUILD_TIMEOUT = 300.0
 TOOLS = ("dpkg-buildpackage", "dh", "lintian", "fakeroot")
 PROGRAMS = ("lbd", "lbd-proxy", "lbctl")
 # What ends up in the package beside the programs, and what makes it.
-SOURCES = ("conf", "systemd", "README.md", "Makefile", "tests/tools/package", "tests/tools/targets.mk")
+SOURCES = ("conf", "systemd", "README.md", "Makefile", "tests/tools/package", "tests/tools/image", "tests/tools/targets.mk")
 
 
 def missing() -> str:
@@ -55,24 +55,37 @@ def _ingredients() -> Iterator[Path]:
         yield from sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else (source,)
 
 
-def pack() -> Path:
-    """The package with the programs under test in it, built once for these programs and sources, whoever asks."""
+def _made(name: str, make: Callable[[Path], object]) -> Path:
+    """What `make` puts at the path it is given; once for these programs and sources, whoever asks."""
     digest = hashlib.sha256()
     for path in _ingredients():
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     out = paths.build() / "lab-package"
+    place = out / digest.hexdigest()[:16]
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "lock").open("w", encoding="ascii") as lock:
+    with (out / f"lock-{name}").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        place = out / digest.hexdigest()[:16]
-        if not place.exists():
-            # Those of other programs and sources are of no use any more.
+        if not (place / name).exists():
+            new = out / f"new-{name}"
+            shutil.rmtree(new, ignore_errors=True)
+            make(new)
+            # What was made of other programs and sources is of no use any more.
             for former in out.iterdir():
-                if former.is_dir():
+                if former.is_dir() and former != place and not former.name.startswith("new-"):
                     shutil.rmtree(former)
-            build(out / "new", LBD_PREBUILT=str(paths.build()))
-            (out / "new").rename(place)
-    return next(place.glob("lbd_*.deb"))
+            place.mkdir(exist_ok=True)
+            new.rename(place / name)
+    return place / name
+
+
+def pack() -> Path:
+    """The package with the programs under test in it."""
+    return next(_made("deb", lambda out: build(out, LBD_PREBUILT=str(paths.build()))).glob("lbd_*.deb"))
+
+
+def image() -> Path:
+    """The image layout of that package."""
+    return _made("oci", lambda out: run(REPOSITORY / "tests/tools/image", pack(), out))
 
 
 def renumber(package: Path, number: str, out: Path) -> Path:

@@ -27,13 +27,11 @@ MANIFEST = REPOSITORY / "conf/kubernetes/lbd.yaml"
 
 
 @pytest.fixture(name="layout", scope="module")
-def built_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_image() -> Path:
     """The image layout of the package with the programs under test."""
     if package.missing():
         pytest.skip(package.missing())
-    out = tmp_path_factory.mktemp("image")
-    package.run(REPOSITORY / "tests/tools/image", package.pack(), out / "oci")
-    return out / "oci"
+    return package.image()
 
 
 def blob(layout: Path, descriptor: dict[str, Any]) -> bytes:
