@@ -12,7 +12,7 @@
 static int find_owner(const struct command_call *call, char *owner, size_t size)
 {
 	struct client_reply reply;
-	int code = command_get(call, "/v1/status", &reply);
+	int code = command_get(call, "/v1/status?detail=node", &reply);
 
 	if (code != COMMAND_OK)
 		return code;

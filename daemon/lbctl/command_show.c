@@ -17,15 +17,16 @@ static int look(const struct command_call *call, struct lb_text *out)
 {
 	struct client_reply reply;
 	struct lb_text problems = {0};
-	int code = command_get(call, "/v1/status", &reply);
+	int code = command_get(call, call->json ? "/v1/status" : "/v1/status?detail=brief", &reply);
 
 	if (code != COMMAND_OK)
 		return code;
-	if (call->json)
+	if (call->json) {
 		lb_text_add(out, lb_text_str(&reply.body));
-	else
-		status_text(reply.json, format_now(), call->colour, out);
-	code = (int)status_judge(reply.json, &problems);
+		code = (int)status_judge(reply.json, &problems);
+	} else {
+		code = (int)status_text(reply.json, format_now(), call->colour, out);
+	}
 	lb_text_free(&problems);
 	client_reply_free(&reply);
 	return code;
@@ -183,7 +184,7 @@ int command_version(const struct command_call *call)
 {
 	struct client_reply reply;
 	struct lb_text out = {0};
-	int code = command_get(call, "/v1/status", &reply);
+	int code = command_get(call, "/v1/status?detail=node", &reply);
 
 	if (call->json) {
 		lb_text_addf(&out, "{\"lbctl\": \"%s\"", LB_VERSION);

@@ -43,7 +43,10 @@ const char *format_bytes(double bytes, char buf[static FORMAT_TEXT])
 		bytes /= 1000;
 		unit++;
 	}
-	snprintf(buf, FORMAT_TEXT, unit > 0 && bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+	if (unit == 0 && bytes >= 0)
+		snprintf(buf, FORMAT_TEXT, "%u B", (unsigned)(bytes + 0.5));
+	else
+		snprintf(buf, FORMAT_TEXT, unit > 0 && bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 	return buf;
 }
 

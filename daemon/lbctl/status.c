@@ -182,10 +182,10 @@ static void add_vips(const json_t *status, bool colour, struct lb_text *out)
 		bool here = format_bool(vip, "present", false), fenced = format_bool(vip, "fenced", false);
 		bool ours = is(status, "role", "active");
 
-		table_cell(t, TABLE_PLAIN, "%s", format_string(vip, "address"));
-		table_cell(t, TABLE_PLAIN, "%s", format_string(vip, "interface"));
-		table_cell(t, here == ours ? TABLE_PLAIN : TABLE_BAD, "%s", yes_no(here));
-		table_cell(t, here && fenced ? TABLE_BAD : TABLE_PLAIN, "%s", !here ? "-" : fenced ? "ended" : "alive");
+		table_text_cell(t, TABLE_PLAIN, format_string(vip, "address"));
+		table_text_cell(t, TABLE_PLAIN, format_string(vip, "interface"));
+		table_text_cell(t, here == ours ? TABLE_PLAIN : TABLE_BAD, yes_no(here));
+		table_text_cell(t, here && fenced ? TABLE_BAD : TABLE_PLAIN, !here ? "-" : fenced ? "ended" : "alive");
 	}
 	table_text(t, colour, out);
 	table_free(t);
@@ -214,20 +214,20 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 		const json_t *versions = self ? status : node;
 		char ms[FORMAT_TEXT];
 
-		table_cell(t, self ? TABLE_BOLD : TABLE_PLAIN, "%s", format_string(node, "name"));
-		table_cell(t, TABLE_PLAIN, "%s", format_string(node, "address"));
-		table_cell(t, heard ? role_tint(format_string(node, "role")) : TABLE_BAD, "%s",
-			   heard		      ? format_string(node, "role")
-			   : status_was_stopped(node) ? "stopped"
-						      : "unheard");
-		table_cell(t, serves || !heard ? TABLE_PLAIN : TABLE_BAD, "%s", heard ? yes_no(serves) : "-");
-		table_cell(t, heard ? TABLE_PLAIN : TABLE_BAD, "%s",
-			   self ? "-" : format_whole_ms(format_number(node, "heard_ms", -1), ms));
-		table_cell(t, self || hears || !heard ? TABLE_PLAIN : TABLE_BAD, "%s",
-			   self || !heard ? "-" : yes_no(hears));
-		table_cell(t, is(versions, "config", format_string(status, "config")) ? TABLE_PLAIN : TABLE_WARN, "%s",
-			   format_string(versions, "config"));
-		table_cell(t, TABLE_PLAIN, "%s", format_string(versions, "version"));
+		table_text_cell(t, self ? TABLE_BOLD : TABLE_PLAIN, format_string(node, "name"));
+		table_text_cell(t, TABLE_PLAIN, format_string(node, "address"));
+		table_text_cell(t, heard ? role_tint(format_string(node, "role")) : TABLE_BAD,
+				heard			   ? format_string(node, "role")
+				: status_was_stopped(node) ? "stopped"
+							   : "unheard");
+		table_text_cell(t, serves || !heard ? TABLE_PLAIN : TABLE_BAD, heard ? yes_no(serves) : "-");
+		table_text_cell(t, heard ? TABLE_PLAIN : TABLE_BAD,
+				self ? "-" : format_whole_ms(format_number(node, "heard_ms", -1), ms));
+		table_text_cell(t, self || hears || !heard ? TABLE_PLAIN : TABLE_BAD,
+				self || !heard ? "-" : yes_no(hears));
+		table_text_cell(t, is(versions, "config", format_string(status, "config")) ? TABLE_PLAIN : TABLE_WARN,
+				format_string(versions, "config"));
+		table_text_cell(t, TABLE_PLAIN, format_string(versions, "version"));
 	}
 	table_text(t, colour, out);
 	table_free(t);
@@ -238,10 +238,10 @@ static void add_traffic(struct table *t, const json_t *object)
 {
 	char in[FORMAT_TEXT], sent[FORMAT_TEXT];
 
-	table_cell(t, TABLE_PLAIN, "%.0f", format_number(object, "sessions", 0));
-	table_cell(t, TABLE_PLAIN, "%.0f", format_number(object, "sessions_total", 0));
-	table_cell(t, TABLE_PLAIN, "%s", format_bytes(format_number(object, "bytes_in", 0), in));
-	table_cell(t, TABLE_PLAIN, "%s", format_bytes(format_number(object, "bytes_out", 0), sent));
+	table_number_cell(t, TABLE_PLAIN, (uint64_t)format_number(object, "sessions", 0));
+	table_number_cell(t, TABLE_PLAIN, (uint64_t)format_number(object, "sessions_total", 0));
+	table_text_cell(t, TABLE_PLAIN, format_bytes(format_number(object, "bytes_in", 0), in));
+	table_text_cell(t, TABLE_PLAIN, format_bytes(format_number(object, "bytes_out", 0), sent));
 }
 
 static void add_service(struct table *t, const json_t *service)
@@ -252,18 +252,18 @@ static void add_service(struct table *t, const json_t *service)
 
 	json_array_foreach(json_object_get(service, "listen"), i, address)
 	    lb_text_addf(&listen, "%s%s", i ? "," : "", json_string_value(address));
-	table_cell(t, TABLE_BOLD, "%s", format_string(service, "name"));
-	table_cell(t, TABLE_PLAIN, "%s", lb_text_str(&listen));
+	table_text_cell(t, TABLE_BOLD, format_string(service, "name"));
+	table_text_cell(t, TABLE_PLAIN, lb_text_str(&listen));
 	table_cell(t,
 		   healthy == 0	   ? TABLE_BAD
 		   : healthy < all ? TABLE_WARN
 				   : TABLE_GOOD,
 		   "%zu/%zu %s", healthy, all, format_string(service, "balance"));
-	table_cell(t, TABLE_PLAIN, "%s", "");
+	table_text_cell(t, TABLE_PLAIN, "");
 	add_traffic(t, service);
-	table_cell(t, TABLE_PLAIN, "%s", "");
-	table_cell(t, TABLE_PLAIN, "%s", "");
-	table_cell(t, TABLE_PLAIN, "%s", "");
+	table_text_cell(t, TABLE_PLAIN, "");
+	table_text_cell(t, TABLE_PLAIN, "");
+	table_text_cell(t, TABLE_PLAIN, "");
 	lb_text_free(&listen);
 }
 
@@ -279,17 +279,17 @@ static void add_server(struct table *t, const json_t *server, double now)
 
 	table_cell(t, TABLE_PLAIN, "  %s%s", format_string(server, "name"),
 		   format_bool(server, "backup", false) ? " (backup)" : "");
-	table_cell(t, TABLE_PLAIN, "%s", format_string(server, "address"));
+	table_text_cell(t, TABLE_PLAIN, format_string(server, "address"));
 	table_cell(t, ready ? state_tint(state) : TABLE_WARN, "%s%s%s", state, ready ? "" : ",", ready ? "" : admin);
 	if (effective < weight || effective > weight)
 		table_cell(t, TABLE_WARN, "%.0f of %.0f", effective, weight);
 	else
-		table_cell(t, TABLE_PLAIN, "%.0f", weight);
+		table_number_cell(t, TABLE_PLAIN, (uint64_t)weight);
 	add_traffic(t, server);
-	table_cell(t, TABLE_PLAIN, "%s", connect > 0 ? format_ms(connect, ms) : "-");
-	table_cell(t, TABLE_DIM, "%s",
-		   strcmp(admin, "maint") == 0 ? "-" : format_cut(format_string(check, "result"), 40, result));
-	table_cell(t, TABLE_DIM, "%s", age_of(server, now, age));
+	table_text_cell(t, TABLE_PLAIN, connect > 0 ? format_ms(connect, ms) : "-");
+	table_text_cell(t, TABLE_DIM,
+			strcmp(admin, "maint") == 0 ? "-" : format_cut(format_string(check, "result"), 40, result));
+	table_text_cell(t, TABLE_DIM, age_of(server, now, age));
 }
 
 static void add_services(const json_t *status, double now, bool colour, struct lb_text *out)
@@ -332,7 +332,7 @@ static void add_refusal(const json_t *refused, bool colour, struct lb_text *out)
 	table_tinted(TABLE_WARN, colour, sentence, out);
 }
 
-void status_text(const json_t *status, double now, bool colour, struct lb_text *out)
+enum status_verdict status_text(const json_t *status, double now, bool colour, struct lb_text *out)
 {
 	struct lb_text problems = {0};
 	enum status_verdict verdict = status_judge(status, &problems);
@@ -348,4 +348,5 @@ void status_text(const json_t *status, double now, bool colour, struct lb_text *
 	lb_text_add(out, "\n");
 	add_services(status, now, colour, out);
 	lb_text_free(&problems);
+	return verdict;
 }

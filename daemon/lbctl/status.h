@@ -23,7 +23,7 @@ enum status_verdict status_judge(const json_t *status, struct lb_text *problems)
 /* A node that is not heard because it said that it stops. */
 bool status_was_stopped(const json_t *node);
 
-/* The whole screen; now in seconds since 1970, for ages. */
-void status_text(const json_t *status, double now, bool colour, struct lb_text *out);
+/* The whole screen and its verdict; now in seconds since 1970, for ages. ?detail=brief has all that it needs. */
+enum status_verdict status_text(const json_t *status, double now, bool colour, struct lb_text *out);
 
 #endif

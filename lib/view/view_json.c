@@ -129,7 +129,7 @@ static char *finish(json_t *o)
 }
 
 /* The services are the last member; they come as text. */
-static char *finish_with_services(json_t *o, const struct lb_snapshot *s)
+static char *finish_with_services(json_t *o, const struct lb_snapshot *s, enum view_detail detail)
 {
 	struct lb_text text = {0};
 	char *head = finish(o);
@@ -139,14 +139,14 @@ static char *finish_with_services(json_t *o, const struct lb_snapshot *s)
 	lb_text_addn(&text, head, strlen(head) - 1);
 	lb_text_add(&text, strlen(head) > 2 ? ",\"services\":" : "\"services\":");
 	free(head);
-	view_services_text(s, &text);
+	view_services_text(s, detail, &text);
 	lb_text_add(&text, "}");
 	if (text.failed)
 		lb_text_free(&text);
 	return text.data;
 }
 
-char *view_status_json(const struct lb_snapshot *s)
+char *view_status_json(const struct lb_snapshot *s, enum view_detail detail)
 {
 	json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:f}", "cluster", s->cluster, "node", s->node, "version",
 			      s->version, "config", hash(s->config_hash), "uptime_seconds",
@@ -160,12 +160,12 @@ char *view_status_json(const struct lb_snapshot *s)
 	    s->reload_refused ? json_pack("{s:o, s:o}", "at", instant(s->reload_at), "reason", words(s->reload_refused))
 			      : json_null());
 	add_keeper(o, &s->keeper);
-	return finish_with_services(o, s);
+	return detail == VIEW_NODE ? finish(o) : finish_with_services(o, s, detail);
 }
 
 char *view_services_json(const struct lb_snapshot *s)
 {
-	return finish_with_services(json_object(), s);
+	return finish_with_services(json_object(), s, VIEW_FULL);
 }
 
 static json_t *event(const struct lb_event *e)

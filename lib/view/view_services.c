@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <lb/view.h>
-
 #include "lib/view/view_names.h"
 
 /* ---- values, each behind its key ---- */
@@ -108,23 +106,49 @@ static void add_instant(struct lb_text *out, const char *key, lb_wall at)
 
 /* ---- the objects ---- */
 
-static void add_check(struct lb_text *out, const struct lb_snapshot_server *s)
+static void add_check(struct lb_text *out, const struct lb_snapshot_server *s, enum view_detail detail)
 {
 	add_key(out, "check");
 	lb_text_add(out, "{");
 	add_words(out, "result", s->check_result);
-	add_ms(out, "duration_ms", s->check_duration);
-	add_count(out, "failures", s->check_failures);
-	add_bool(out, "warning", s->alive_warning);
-	add_words(out, "cause", s->check_warning);
-	add_instant(out, "certificate_ends", s->certificate_ends);
-	add_instant(out, "client_certificate_ends", s->client_certificate_ends);
-	add_instant(out, "last", s->check_last);
+	if (detail == VIEW_FULL) {
+		add_ms(out, "duration_ms", s->check_duration);
+		add_count(out, "failures", s->check_failures);
+		add_bool(out, "warning", s->alive_warning);
+		add_words(out, "cause", s->check_warning);
+		add_instant(out, "certificate_ends", s->certificate_ends);
+		add_instant(out, "client_certificate_ends", s->client_certificate_ends);
+		add_instant(out, "last", s->check_last);
+	}
 	lb_text_add(out, "}");
 }
 
-static void add_server(struct lb_text *out, const struct lb_snapshot_server *s)
+/* What only the full picture has: no column of a screen. */
+static void add_rest_of_server(struct lb_text *out, const struct lb_snapshot_server *s)
 {
+	if (s->max_connections > 0)
+		add_count(out, "max_connections", s->max_connections);
+	else
+		add_words(out, "max_connections", NULL);
+	add_bool(out, "ordered", s->ordered);
+	add_count(out, "connect_errors", s->connect_errors);
+	add_count(out, "hedged", s->hedged);
+	add_words(out, "reason", health_reason_name(s->reason));
+}
+
+static void add_traffic(struct lb_text *out, const struct lb_snapshot_server *s)
+{
+	add_count(out, "sessions", s->sessions);
+	add_count(out, "sessions_total", s->sessions_total);
+	add_count(out, "bytes_in", s->bytes_in);
+	add_count(out, "bytes_out", s->bytes_out);
+	add_ms(out, "connect_ms", s->connect_time);
+}
+
+/* In a brief picture the reader fills in what is as usual: the weight in full, no backup, no session yet. */
+static void add_server(struct lb_text *out, const struct lb_snapshot_server *s, enum view_detail detail)
+{
+	bool full = detail == VIEW_FULL;
 	char address[LB_ENDPOINT_TEXT];
 
 	lb_text_add(out, "{");
@@ -133,27 +157,20 @@ static void add_server(struct lb_text *out, const struct lb_snapshot_server *s)
 	add_words(out, "state", health_state_name(s->state));
 	add_words(out, "admin", lb_admin_name(s->admin));
 	add_count(out, "weight", s->weight);
-	add_count(out, "effective_weight", s->effective_weight);
-	add_bool(out, "backup", s->backup);
-	if (s->max_connections > 0)
-		add_count(out, "max_connections", s->max_connections);
-	else
-		add_words(out, "max_connections", NULL);
-	add_bool(out, "ordered", s->ordered);
-	add_count(out, "sessions", s->sessions);
-	add_count(out, "sessions_total", s->sessions_total);
-	add_count(out, "bytes_in", s->bytes_in);
-	add_count(out, "bytes_out", s->bytes_out);
-	add_ms(out, "connect_ms", s->connect_time);
-	add_count(out, "connect_errors", s->connect_errors);
-	add_count(out, "hedged", s->hedged);
+	if (full || s->effective_weight != s->weight)
+		add_count(out, "effective_weight", s->effective_weight);
+	if (full || s->backup)
+		add_bool(out, "backup", s->backup);
+	if (full || s->sessions_total > 0)
+		add_traffic(out, s);
 	add_instant(out, "since", s->since);
-	add_words(out, "reason", health_reason_name(s->reason));
-	add_check(out, s);
+	if (full)
+		add_rest_of_server(out, s);
+	add_check(out, s, detail);
 	lb_text_add(out, "}");
 }
 
-static void add_service(struct lb_text *out, const struct lb_snapshot_service *s)
+static void add_service(struct lb_text *out, const struct lb_snapshot_service *s, enum view_detail detail)
 {
 	lb_text_add(out, "{");
 	add_words(out, "name", s->name);
@@ -178,17 +195,17 @@ static void add_service(struct lb_text *out, const struct lb_snapshot_service *s
 	lb_text_add(out, "[");
 	for (size_t i = 0; i < s->server_count; i++) {
 		lb_text_add(out, i > 0 ? "," : "");
-		add_server(out, &s->servers[i]);
+		add_server(out, &s->servers[i], detail);
 	}
 	lb_text_add(out, "]}");
 }
 
-void view_services_text(const struct lb_snapshot *s, struct lb_text *out)
+void view_services_text(const struct lb_snapshot *s, enum view_detail detail, struct lb_text *out)
 {
 	lb_text_add(out, "[");
 	for (size_t i = 0; i < s->service_count; i++) {
 		lb_text_add(out, i > 0 ? "," : "");
-		add_service(out, &s->services[i]);
+		add_service(out, &s->services[i], detail);
 	}
 	lb_text_add(out, "]");
 }

@@ -7,8 +7,9 @@
 
 #include <lb/snapshot.h>
 #include <lb/text.h>
+#include <lb/view.h>
 
-/* Adds "[{...},...]". */
-void view_services_text(const struct lb_snapshot *s, struct lb_text *out);
+/* Adds "[{...},...]"; not VIEW_NODE. */
+void view_services_text(const struct lb_snapshot *s, enum view_detail detail, struct lb_text *out);
 
 #endif

@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import Iterator
 
-from lab import Lab, eventually, holds, topology
+from lab import Lab, eventually, holds, sanitizer, topology
 from lab.lb import LoadBalancer
 from lab.paths import program
 from record import Measured
@@ -22,6 +22,9 @@ LINE = 1 << 20
 RELOADS = 1000 if FULL else 40
 SERVERS = 1000
 STATUS_RUNS = 15
+STATUS_MS, STATUS_PATIENCE = 20, 15.0
+WEIGHTED = "      k8s-worker-3: {address: 10.196.35.27:30080, weight: 7, backup: true}"
+TRAFFIC = ("sessions", "sessions_total", "bytes_in", "bytes_out", "connect_ms")
 
 ANCHORS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30))
 BROKEN = {
@@ -183,15 +186,30 @@ def test_status_of_a_thousand_servers(lab: Lab, measured: Measured) -> None:
         services += "".join(f"      s{n}: 10.196.35.23:{10000 + 100 * number + n}\n" for n in range(SERVERS // 10))
     owner = lab.start(lab.config(append=services))
     argv = [program("lbctl"), "--socket", str(owner.socket), "status"]
-    took, used = [], []
-    for _ in range(STATUS_RUNS):
-        began, spent = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    took: list[float] = []
+    # What is measured is lbctl and the daemon, not who else has the processors: the looks go on until one had them.
+    end = time.monotonic() + STATUS_PATIENCE
+    while len(took) < STATUS_RUNS or (min(took) > STATUS_MS and time.monotonic() < end):
+        began = time.monotonic()
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         took.append((time.monotonic() - began) * 1000)
-        now = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used.append((now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime) * 1000)
     assert len(done.stdout.splitlines()) > SERVERS and topology.VIP in done.stdout
-    # It shares the processors with a cluster and its checks, so what is judged is the processor time that it takes.
     measured("status of 1,000 servers: median", statistics.median(took), "ms")
-    measured("status of 1,000 servers: best", min(took), "ms")
-    measured("status of 1,000 servers: processor time of lbctl, best", min(used), "ms", at_most=60)
+    measured("status of 1,000 servers: best", min(took), "ms", at_most=None if sanitizer.active() else STATUS_MS)
+
+
+def test_brief_status_is_the_same_screen(lab: Lab) -> None:
+    """What lbctl asks for is less, and every value in it is that of the whole answer; another detail is refused."""
+    owner = lab.start(lab.config(replace={"      k8s-worker-3: 10.196.35.27:30080": WEIGHTED}))
+    assert lab.client.get(topology.VIP, 80).status == 200
+    with lab.sessions(6, port=80):
+        whole, brief, node = (owner.api("GET", f"/v1/status?detail={d}")[1] for d in ("full", "brief", "node"))
+    assert node.keys() == whole.keys() - {"services"} and brief.keys() == whole.keys()
+    assert sum(s["sessions"] for s in brief["services"]) == 6
+    for some, every in zip(brief["services"], whole["services"]):
+        assert {k: v for k, v in some.items() if k != "servers"} == {k: v for k, v in every.items() if k != "servers"}
+        for short, full in zip(some["servers"], every["servers"]):
+            usual = {"effective_weight": full["weight"], "backup": False, **dict.fromkeys(TRAFFIC, 0)}
+            assert {**usual, **short, "check": None} == {**{k: full[k] for k in (*usual, *short)}, "check": None}
+            assert short["check"] == {"result": full["check"]["result"]}
+    assert owner.api("GET", "/v1/status?detail=much")[0] == 400

@@ -123,7 +123,7 @@ START_TEST(status_has_the_keys_of_the_api)
 	    {"services.0.servers.0.check.duration_ms", "3.1"			    },
 	    {"services.0.servers.0.check.last",	"null"			      },
 	};
-	char *text = view_status_json(&picture);
+	char *text = view_status_json(&picture, VIEW_FULL);
 	json_t *root = json_loads(text, 0, NULL);
 
 	ck_assert_ptr_nonnull(root);
@@ -149,7 +149,7 @@ START_TEST(no_key_of_the_api_is_missing)
 				     "bytes_in bytes_out connect_ms connect_errors hedged since reason check"},
 	    {"services.0.servers.0.check", "result duration_ms failures last"								     },
 	};
-	char *text = view_status_json(&picture);
+	char *text = view_status_json(&picture, VIEW_FULL);
 	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 
 	ck_assert_ptr_nonnull(root);
@@ -166,9 +166,30 @@ START_TEST(no_key_of_the_api_is_missing)
 }
 END_TEST
 
+/* What is as usual is left out of a brief picture, and what no screen shows; nothing else changes. */
+START_TEST(a_brief_status_has_less)
+{
+	char *text = view_status_json(&picture, VIEW_BRIEF);
+	json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+	ck_assert_ptr_nonnull(root);
+	expect(root, "services.0.sessions", "412");
+	expect(root, "services.0.servers.0.effective_weight", "50");
+	expect(root, "services.0.servers.0.check.result", "\"200\"");
+	ck_assert_ptr_null(json_object_get(find(root, "services.0.servers.0"), "reason"));
+	ck_assert_ptr_null(json_object_get(find(root, "services.0.servers.0"), "backup"));
+	ck_assert_uint_eq(json_object_size(find(root, "services.0.servers.0.check")), 1);
+	json_decref(root);
+	free(text);
+	text = view_status_json(&picture, VIEW_NODE);
+	ck_assert_ptr_null(strstr(text, "services"));
+	free(text);
+}
+END_TEST
+
 START_TEST(services_are_those_of_the_status)
 {
-	char *status = view_status_json(&picture), *services = view_services_json(&picture);
+	char *status = view_status_json(&picture, VIEW_FULL), *services = view_services_json(&picture);
 
 	ck_assert_int_eq(services[0], '{');
 	ck_assert_ptr_nonnull(strstr(status, services + 1));
@@ -183,7 +204,7 @@ START_TEST(an_empty_picture_is_still_json)
 
 	memset(&picture.keeper, 0, sizeof(picture.keeper));
 	picture.service_count = 0;
-	text = view_status_json(&picture);
+	text = view_status_json(&picture, VIEW_FULL);
 	ck_assert_ptr_nonnull(strstr(text, "\"vips\":[],\"nodes\":[],\"services\":[]"));
 	ck_assert_ptr_nonnull(strstr(text, "\"role\":\"init\",\"since\":null"));
 	free(text);
@@ -199,7 +220,7 @@ END_TEST
 START_TEST(unknown_owner_is_null)
 {
 	picture.keeper.owner[0] = '\0';
-	char *text = view_status_json(&picture);
+	char *text = view_status_json(&picture, VIEW_FULL);
 
 	ck_assert_ptr_nonnull(strstr(text, "\"owner\":null"));
 	free(text);
@@ -243,7 +264,7 @@ START_TEST(foreign_bytes_do_not_cost_the_answer)
 	free(text);
 	strcpy(server.check_result, "agent: \xe4");
 	strcpy(picture.keeper.nodes[1].version, "\x80");
-	text = view_status_json(&picture);
+	text = view_status_json(&picture, VIEW_FULL);
 	ck_assert_ptr_nonnull(strstr(text, "\"result\":\"agent: ?\""));
 	ck_assert_ptr_nonnull(strstr(text, "\"version\":\"?\""));
 	free(text);
@@ -419,6 +440,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_test(tcase, status_has_the_keys_of_the_api);
 	tcase_add_test(tcase, no_key_of_the_api_is_missing);
+	tcase_add_test(tcase, a_brief_status_has_less);
 	tcase_add_test(tcase, services_are_those_of_the_status);
 	tcase_add_test(tcase, an_empty_picture_is_still_json);
 	tcase_add_test(tcase, unknown_owner_is_null);

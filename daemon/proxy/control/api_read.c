@@ -13,12 +13,35 @@
 /* A keeper that has not spoken for so long does not watch over this proxy any more. */
 #define KEEPER_SILENT LB_SEC(2)
 
+/* ?detail=full|brief|node; false: refused already. */
+static bool wanted_detail(struct api_call *call, enum view_detail *out)
+{
+	static const char *const names[] = {[VIEW_FULL] = "full", [VIEW_BRIEF] = "brief", [VIEW_NODE] = "node"};
+	const char *wanted = http_request_query(call->http, "detail");
+
+	*out = VIEW_FULL;
+	if (!wanted)
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(wanted, names[i]) == 0) {
+			*out = (enum view_detail)i;
+			return true;
+		}
+	}
+	api_route_refuse(call->http, 400, "bad-request", "detail is \"full\", \"brief\" or \"node\", not \"%.40s\"",
+			 wanted);
+	return false;
+}
+
 void api_read_status(struct api_call *call)
 {
+	enum view_detail detail;
 	struct lb_snapshot s;
 
+	if (!wanted_detail(call, &detail))
+		return;
 	collect_fill(call->api->params.picture, &s);
-	http_request_reply(call->http, 200, API_JSON, view_status_json(&s));
+	http_request_reply(call->http, 200, API_JSON, view_status_json(&s, detail));
 	collect_clear(&s);
 }
 

@@ -11,8 +11,18 @@
 #include <lb/snapshot.h>
 #include <lb/text.h>
 
+/* How much of its services a status tells. */
+enum view_detail {
+	VIEW_FULL,  /* all that is known */
+	VIEW_BRIEF, /*
+		     * Of each server what a screen has room for, and of that what is not as usual: effective_weight
+		     * where it is not the weight, backup where true, sessions to connect_ms where there was a session.
+		     */
+	VIEW_NODE,  /* no services at all */
+};
+
 /* GET /v1/status */
-char *view_status_json(const struct lb_snapshot *s);
+char *view_status_json(const struct lb_snapshot *s, enum view_detail detail);
 /* GET /v1/services: {"services": [...]} as in status */
 char *view_services_json(const struct lb_snapshot *s);
 /* {"events": [...]}, oldest first */
