@@ -125,6 +125,8 @@ void session_move_on_moved(struct session_move *m, const struct ipc_moved *moved
 		}
 		break;
 	case SESSION_MOVE_SENDING:
+		if (moved->step == IPC_MOVE_CONNECT)
+			break;
 		if (!moved->ok) {
 			take_back_and_go_on(m, moved->text);
 			break;

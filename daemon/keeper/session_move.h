@@ -26,14 +26,14 @@
 
 #define SESSION_MOVE_OFFER LB_MSEC(100)
 #define SESSION_MOVE_AGAIN LB_MSEC(20)
-/* The owner serves all the while: the stream opens, the successor makes the sockets. */
-#define SESSION_MOVE_CONNECT LB_SEC(1)
+/* The owner serves all the while: the stream opens, the successor makes the sockets, long queues get shorter. */
+#define SESSION_MOVE_CONNECT LB_SEC(2)
 /* Connections that a client just began to make are finished before the fence closes. */
 #define SESSION_MOVE_CLOSING LB_MSEC(3)
 #define SESSION_MOVE_SEND    LB_SEC(1)
 #define SESSION_MOVE_THAW    LB_MSEC(300)
 /* The successor forgets what it was given if the VIP does not follow. */
-#define SESSION_MOVE_EXPECT LB_SEC(3)
+#define SESSION_MOVE_EXPECT LB_SEC(4)
 
 struct session_move_hooks {
 	/* Can sessions move at all: keys, fence, proxy? */

@@ -15,7 +15,7 @@ enum { ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSE_WAIT = 8, LAST_ACK =
 /* Kinds of options in SYNs, RFC 9293 3.2, RFC 7323, RFC 2018. */
 enum { OPTION_MSS = 2, OPTION_WINDOW = 3, OPTION_SACK = 4, OPTION_TIMESTAMP = 8 };
 /* What an image's unacked bytes may need until they are in the queue; the kernel's tuning has its way again then. */
-#define QUEUE_ROOM  (SESSION_STATE_MAX / 2)
+#define QUEUE_ROOM  (16 * 1024 * 1024)
 #define QUEUE_USUAL (128 * 1024)
 /* A queue under repair takes so much at a time without large allocations in the kernel. */
 #define CHUNK (32 * 1024)
@@ -307,9 +307,15 @@ static void usual_room(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof(unlocked));
 }
 
-static bool restore_window(int fd, const struct tcp_image_window *w)
+static bool restore_window(int fd, uint32_t receive_seq, const struct tcp_image_window *w)
 {
-	struct tcp_repair_window window = {.snd_wl1 = w->send_wl1,
+	/*
+	 * A kernel that ran out of room takes its window back (Linux 6.6): the segment that told the send window last
+	 * may then lie beyond it, which this call refuses. An older number only believes more of what will be told.
+	 */
+	uint32_t edge = receive_seq + w->receive_window;
+	bool beyond = (int32_t)(w->send_wl1 - edge) > 0;
+	struct tcp_repair_window window = {.snd_wl1 = beyond ? edge : w->send_wl1,
 					   .snd_wnd = w->send_window,
 					   .max_window = w->send_window_max,
 					   .rcv_wnd = w->receive_window,
@@ -333,5 +339,5 @@ bool tcp_repair_restore(int fd, const struct tcp_image *image)
 		return false;
 	usual_room(fd);
 	/* Judged by the kernel against the sequence numbers, so it comes last. */
-	return restore_window(fd, &image->window) && set(fd, TCP_REPAIR_QUEUE, QUEUE_NONE);
+	return restore_window(fd, image->receive_seq, &image->window) && set(fd, TCP_REPAIR_QUEUE, QUEUE_NONE);
 }

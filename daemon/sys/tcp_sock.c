@@ -2,10 +2,16 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* What a narrowed socket's queue is to hold at most, and what a widened one may hold until the kernel's tuning acts. */
+#define NARROW (256 * 1024)
+#define WIDE   (4 * 1024 * 1024)
 
 int tcp_sock_accept(int listener, struct lb_endpoint *peer)
 {
@@ -135,6 +141,26 @@ void tcp_sock_set_options(int fd, const struct tcp_sock_options *options)
 	}
 	if (user_timeout > 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout));
+}
+
+uint32_t tcp_sock_narrow(int fd)
+{
+	int queued = 0, room = NARROW;
+
+	if (ioctl(fd, SIOCINQ, &queued) != 0 || queued <= 0)
+		return 0;
+	/* A size that was set stands: the kernel's tuning leaves it alone. */
+	if (queued > NARROW)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	return (uint32_t)queued;
+}
+
+void tcp_sock_widen(int fd)
+{
+	int room = WIDE, unlocked = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof(unlocked));
 }
 
 void tcp_sock_reset(int fd)

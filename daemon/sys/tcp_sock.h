@@ -48,6 +48,13 @@ int tcp_sock_error(int fd);
  */
 void tcp_sock_set_options(int fd, const struct tcp_sock_options *options);
 
+/*
+ * Bytes in the receive queue. Where they are many the peer is told to send less from now on: what is in flight is still
+ * taken, and the queue gets shorter as it is read. tcp_sock_widen ends that.
+ */
+uint32_t tcp_sock_narrow(int fd);
+void tcp_sock_widen(int fd);
+
 /* Close with RST, what was not sent yet is thrown away. */
 void tcp_sock_reset(int fd);
 

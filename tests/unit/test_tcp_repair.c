@@ -292,6 +292,29 @@ START_TEST(test_unacked_fin_is_sent_again)
 }
 END_TEST
 
+START_TEST(test_a_window_that_was_taken_back)
+{
+	enter_namespace();
+	struct tcp_repair_queues queues;
+	struct tcp_image image;
+	struct pair p = connected();
+
+	say(p.client, "read");
+	expect(p.moved, "read");
+	take_down(&p, &image, &queues);
+	/* Out of room a kernel says 0, whatever it has promised; what came last lies in what was promised. */
+	image.window.receive_window = 0;
+	image.window.receive_wup = image.receive_seq;
+	image.window.send_wl1 = image.receive_seq + 4096;
+	set_up(&p, &image);
+	say(p.client, "next");
+	expect(p.moved, "next");
+	say(p.moved, "and back");
+	expect(p.client, "and back");
+	done(&p);
+}
+END_TEST
+
 START_TEST(test_what_cannot_be_told_stays_as_it_is)
 {
 	enter_namespace();
@@ -324,6 +347,7 @@ int main(void)
 	tcase_add_test(tc, test_half_closed_by_the_client);
 	tcase_add_test(tc, test_half_closed_by_the_moving_end);
 	tcase_add_test(tc, test_unacked_fin_is_sent_again);
+	tcase_add_test(tc, test_a_window_that_was_taken_back);
 	tcase_add_test(tc, test_what_cannot_be_told_stays_as_it_is);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

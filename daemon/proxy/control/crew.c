@@ -83,6 +83,7 @@ void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, co
 		m->reason = question->reason;
 		m->server = question->server;
 		m->session_id = question->session_id;
+		m->size = question->size;
 		m->arrivals = list != NULL ? list + first : NULL;
 		m->count = (uint32_t)((uint64_t)count * (i + 1) / c->count) - first;
 		crew_post(c, i, m);
@@ -98,6 +99,7 @@ static bool is_answer(enum message_kind kind)
 	case MESSAGE_FROZEN:
 	case MESSAGE_DUMPED:
 	case MESSAGE_PREVIEWED:
+	case MESSAGE_NARROWED:
 	case MESSAGE_THAWED:
 	case MESSAGE_ADOPTED:
 	case MESSAGE_REVIVED:

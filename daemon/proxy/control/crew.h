@@ -40,6 +40,7 @@ struct crew_question {
 	enum flow_end reason;
 	struct server_block *server;
 	uint64_t session_id;
+	size_t size;
 	crew_on_answer *on_answer; /* NULL: the answers do not matter */
 	crew_on_done *on_done;	   /* NULL likewise; never called before crew_ask returns */
 	void *ctx;

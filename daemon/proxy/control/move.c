@@ -36,12 +36,12 @@ static void turn_more(struct move *m)
 	}
 }
 
-void move_turn(struct move *m, int *fds, uint32_t count, bool on, move_on_turned *done)
+static void turn(struct move *m, const struct move_turn *what)
 {
 	free(m->turn.fds);
-	m->turn = (struct move_turn){.on = on, .fds = fds, .count = count, .done = done};
+	m->turn = *what;
 	turn_more(m);
-	if (count == 0)
+	if (what->count == 0)
 		turn_done(m);
 }
 
@@ -58,38 +58,36 @@ void move_repaired(struct move *m, const struct ipc_repair *answer)
 /* The question about descriptors, and what follows when all workers have answered. */
 struct listing {
 	struct move *move;
-	move_on_turned *done;
-	int *fds;
-	uint32_t count;
+	struct move_turn turn;
 };
 
 static void on_some_fds(void *ctx, struct message *m)
 {
-	struct listing *l = ctx;
+	struct move_turn *t = &((struct listing *)ctx)->turn;
 
 	if (m->fds == NULL)
 		return;
-	l->fds = must(reallocarray(l->fds, (size_t)l->count + m->count + 1, sizeof(int)));
-	memcpy(l->fds + l->count, m->fds, m->count * sizeof(int));
-	l->count += m->count;
+	t->fds = must(reallocarray(t->fds, (size_t)t->count + m->count + 1, sizeof(int)));
+	memcpy(t->fds + t->count, m->fds, m->count * sizeof(int));
+	t->count += m->count;
 }
 
 static void on_all_fds(void *ctx)
 {
 	struct listing *l = ctx;
 
-	move_turn(l->move, l->fds, l->count, false, l->done);
+	turn(l->move, &l->turn);
 	free(l);
 }
 
-void move_leave_repair(struct move *m, move_on_turned *done)
+void move_turn_all(struct move *m, enum message_kind kind, bool on, move_on_turned *done)
 {
 	struct listing *l = must(calloc(1, sizeof(*l)));
 
 	l->move = m;
-	l->done = done;
-	crew_ask(m->crew, &(struct crew_question){
-			      .kind = MESSAGE_LIST_RESTING, .on_answer = on_some_fds, .on_done = on_all_fds, .ctx = l});
+	l->turn = (struct move_turn){.on = on, .done = done};
+	crew_ask(m->crew,
+		 &(struct crew_question){.kind = kind, .on_answer = on_some_fds, .on_done = on_all_fds, .ctx = l});
 }
 
 /* ---- the keeper ---- */
@@ -157,6 +155,7 @@ struct move *move_new(struct ev_loop *loop, struct crew *crew)
 
 	m->loop = loop;
 	m->crew = crew;
+	move_out_init(m);
 	ev_io_init(&m->listener, on_acceptable, -1, EV_READ);
 	m->listener.data = m;
 	return m;
@@ -189,7 +188,7 @@ void move_free(struct move *m)
 	/* There may be no worker any more that could be asked. */
 	m->in_id = 0;
 	move_in_drop(m);
-	move_stream_free(m->out);
+	move_out_free(m);
 	close_listener(m);
 	move_keys_free(m->keys);
 	free(m->turn.fds);

@@ -289,7 +289,7 @@ void move_in_revive(struct move *m)
 	close_in(m);
 	m->revived_id = m->in_id;
 	m->in_id = 0;
-	move_leave_repair(m, on_repair_left);
+	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left);
 }
 
 void move_in_drop(struct move *m)

@@ -8,6 +8,14 @@
 #include "daemon/proxy/control/move_state.h"
 #include "daemon/proxy/control/must.h"
 
+/* So much may wait in long queues when the VIP is to stand still, and so long is waited for that. */
+#define NARROW_ENOUGH (8 * 1024 * 1024)
+#define NARROW_WAIT   1.0
+#define NARROW_AGAIN  0.01
+/* What the other node takes of all sessions together; bytes of records in a frame. */
+#define ALL_MAX (512u * 1024 * 1024)
+#define PIECE	(256u * 1024)
+
 /* ---- connect ---- */
 
 /* The peer makes the sockets before the VIP stands still. */
@@ -47,6 +55,7 @@ static void on_ready(void *ctx)
 
 static void close_out(struct move *m)
 {
+	ev_timer_stop(m->loop, &m->narrow_again);
 	move_stream_free(m->out);
 	m->out = NULL;
 }
@@ -60,13 +69,50 @@ static void on_lost(void *ctx, const char *why)
 	move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, why);
 }
 
+/* Long queues are passed on while the owner serves: what is left must be carried while nothing moves. */
+static void on_some_narrowed(void *ctx, struct message *message)
+{
+	((struct move *)ctx)->queued += message->size;
+}
+
+static void on_all_narrowed(void *ctx)
+{
+	struct move *m = ctx;
+
+	/* The answer may belong to a hand-over that was given up. */
+	if (m->out == NULL || m->narrow_until == 0.)
+		return;
+	if (m->queued <= NARROW_ENOUGH || ev_now(m->loop) >= m->narrow_until) {
+		move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
+		return;
+	}
+	ev_timer_set(&m->narrow_again, NARROW_AGAIN, 0.);
+	ev_timer_start(m->loop, &m->narrow_again);
+}
+
+static void narrow(struct move *m)
+{
+	m->queued = 0;
+	crew_ask(m->crew,
+		 &(struct crew_question){
+		     .kind = MESSAGE_NARROW, .on_answer = on_some_narrowed, .on_done = on_all_narrowed, .ctx = m});
+}
+
+static void on_narrow_again(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	narrow(w->data);
+}
+
 static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_t len)
 {
 	struct move *m = ctx;
 	uint32_t arrived = len == 4 ? lb_get32(data) : 0;
 
 	if (type == MOVE_FRAME_PREPARED) {
-		move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
+		m->narrow_until = ev_now(m->loop) + NARROW_WAIT;
+		narrow(m);
 		return;
 	}
 	if (type != MOVE_FRAME_RESULT || len != 4 || arrived > m->sent) {
@@ -75,7 +121,7 @@ static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_
 		return;
 	}
 	close_out(m);
-	move_tell(m, m->out_id, IPC_MOVE_SEND, true, arrived, m->sent - arrived, "");
+	move_tell(m, m->out_id, IPC_MOVE_SEND, true, arrived, m->sent - arrived + m->stay, "");
 }
 
 void move_out_connect(struct move *m, const struct ipc_move *what)
@@ -84,7 +130,8 @@ void move_out_connect(struct move *m, const struct ipc_move *what)
 
 	close_out(m);
 	m->out_id = what->id;
-	m->sent = 0;
+	m->sent = m->stay = 0;
+	m->narrow_until = 0.;
 	if (m->keys != NULL)
 		m->out = move_stream_connect(m->loop, m->keys, &what->peer, &what->from, &hooks);
 	if (m->out == NULL)
@@ -98,8 +145,11 @@ static void on_some_records(void *ctx, struct message *message)
 	struct move *m = ctx;
 
 	m->sent += message->count;
-	if (m->out != NULL && message->size > 0)
-		move_stream_send(m->out, MOVE_FRAME_RECORDS, message->bytes, message->size);
+	m->stay += message->stay;
+	for (size_t at = 0, len; m->out != NULL && at < message->size; at += len) {
+		len = message->size - at < PIECE ? message->size - at : PIECE;
+		move_stream_send(m->out, MOVE_FRAME_RECORDS, message->bytes + at, len);
+	}
 }
 
 static void on_all_records(void *ctx)
@@ -108,53 +158,29 @@ static void on_all_records(void *ctx)
 	uint8_t count[4];
 
 	lb_put32(count, m->sent);
+	if (m->stay > 0)
+		lb_warning("sessions stay=%u: in no state that could be moved, or too much is in their queues",
+			   m->stay);
 	if (m->out != NULL)
 		move_stream_send(m->out, MOVE_FRAME_END, count, sizeof(count));
 }
 
 static void on_under_repair(struct move *m)
 {
-	crew_ask(m->crew, &(struct crew_question){
-			      .kind = MESSAGE_DUMP, .on_answer = on_some_records, .on_done = on_all_records, .ctx = m});
-}
-
-struct freezing {
-	struct move *move;
-	int *fds;
-	uint32_t count;
-};
-
-static void on_some_frozen(void *ctx, struct message *m)
-{
-	struct freezing *f = ctx;
-
-	if (m->fds == NULL)
-		return;
-	f->fds = must(reallocarray(f->fds, (size_t)f->count + m->count + 1, sizeof(int)));
-	memcpy(f->fds + f->count, m->fds, m->count * sizeof(int));
-	f->count += m->count;
-}
-
-static void on_all_frozen(void *ctx)
-{
-	struct freezing *f = ctx;
-
-	move_turn(f->move, f->fds, f->count, true, on_under_repair);
-	free(f);
+	crew_ask(m->crew, &(struct crew_question){.kind = MESSAGE_DUMP,
+						  .size = ALL_MAX / crew_size(m->crew),
+						  .on_answer = on_some_records,
+						  .on_done = on_all_records,
+						  .ctx = m});
 }
 
 void move_out_send(struct move *m)
 {
-	struct freezing *f;
-
 	if (m->out == NULL) {
 		move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, "the stream to the other node is closed");
 		return;
 	}
-	f = must(calloc(1, sizeof(*f)));
-	f->move = m;
-	crew_ask(m->crew, &(struct crew_question){
-			      .kind = MESSAGE_FREEZE, .on_answer = on_some_frozen, .on_done = on_all_frozen, .ctx = f});
+	move_turn_all(m, MESSAGE_FREEZE, true, on_under_repair);
 }
 
 /* ---- thaw ---- */
@@ -174,5 +200,18 @@ static void on_repair_left(struct move *m)
 void move_out_thaw(struct move *m)
 {
 	close_out(m);
-	move_leave_repair(m, on_repair_left);
+	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left);
+}
+
+/* ---- life ---- */
+
+void move_out_init(struct move *m)
+{
+	ev_init(&m->narrow_again, on_narrow_again);
+	m->narrow_again.data = m;
+}
+
+void move_out_free(struct move *m)
+{
+	close_out(m);
 }

@@ -53,7 +53,11 @@ struct move {
 	struct move_stream *out, *in;
 	uint64_t revived_id;
 	bool in_greeted;
-	uint32_t sent;
+	uint32_t sent, stay;
+	/* The owner serves until its queues are short, or this has come (ev_now); 0: the peer is not prepared yet. */
+	ev_tstamp narrow_until;
+	ev_timer narrow_again;
+	size_t queued;
 	uint8_t *preview;
 	size_t preview_size;
 	struct move_turn turn;
@@ -62,14 +66,14 @@ struct move {
 };
 
 /* move.c */
-/* fds is an array that becomes move's. */
-void move_turn(struct move *m, int *fds, uint32_t count, bool on, move_on_turned *done);
-/* All descriptors of sessions at rest leave repair, then done. */
-void move_leave_repair(struct move *m, move_on_turned *done);
+/* Ask the workers for descriptors, MESSAGE_FREEZE or MESSAGE_LIST_RESTING, and turn them all; then done. */
+void move_turn_all(struct move *m, enum message_kind kind, bool on, move_on_turned *done);
 void move_tell(struct move *m, uint64_t id, enum ipc_move_step step, bool ok, uint32_t count, uint32_t lost,
 	       const char *text);
 
 /* move_out.c */
+void move_out_init(struct move *m);
+void move_out_free(struct move *m);
 void move_out_connect(struct move *m, const struct ipc_move *what);
 void move_out_send(struct move *m);
 void move_out_thaw(struct move *m);

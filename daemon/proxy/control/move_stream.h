@@ -19,7 +19,7 @@ enum move_frame {
 	MOVE_FRAME_HELLO = 1, /* id of the hand-over (8): the first frame of whoever connects */
 	MOVE_FRAME_PREVIEW,   /* local endpoints of what will come (move_endpoint.h), while the owner still serves */
 	MOVE_FRAME_PREPARED,  /* the answer: there are sockets for them */
-	MOVE_FRAME_RECORDS,   /* any number of whole records (session_state.h) */
+	MOVE_FRAME_RECORDS,   /* the next bytes of the row of records (session_state.h) */
 	MOVE_FRAME_END,	      /* how many records there were (4) */
 	MOVE_FRAME_RESULT,    /* the answer: how many could be set up (4) */
 	MOVE_FRAME_LAST_ = MOVE_FRAME_RESULT,

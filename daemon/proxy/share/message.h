@@ -20,8 +20,9 @@ enum message_kind {
 	MESSAGE_LIST_SESSIONS, /* list: answered by MESSAGE_SESSION_LIST */
 	MESSAGE_STOP,	       /* end all sessions, answer MESSAGE_STOPPED, leave the thread */
 	MESSAGE_PREVIEW,       /* which sockets will move; answered by MESSAGE_PREVIEWED */
+	MESSAGE_NARROW,	       /* long queues are to get shorter; answered by MESSAGE_NARROWED */
 	MESSAGE_FREEZE,	       /* the VIP's sessions stand still; answered by MESSAGE_FROZEN */
-	MESSAGE_DUMP,	       /* every descriptor is under repair; answered by MESSAGE_DUMPED */
+	MESSAGE_DUMP,	       /* every descriptor is under repair; size: of all records; answered by MESSAGE_DUMPED */
 	MESSAGE_THAW,	       /* no descriptor is any more: go on; answered by MESSAGE_THAWED */
 	MESSAGE_ADOPT,	       /* arrivals: the caller's until MESSAGE_ADOPTED */
 	MESSAGE_LIST_RESTING,  /* which descriptors are to leave repair; answered by MESSAGE_FROZEN */
@@ -34,9 +35,11 @@ enum message_kind {
 	MESSAGE_CONNECT_OK,	/* server: the first success after a reported failure */
 	MESSAGE_CONNECT_SILENT, /* server: another one answered while it was silent; at most each 10 ms as well */
 	MESSAGE_STOPPED,
-	MESSAGE_FROZEN,	   /* fds, count: sockets of sessions that stand still; fds belongs to the receiver (free) */
-	MESSAGE_DUMPED,	   /* bytes, size: records (session_state.h), owned by the receiver (free); count: how many */
+	MESSAGE_FROZEN, /* fds, count: sockets of sessions that stand still; fds belongs to the receiver (free) */
+	MESSAGE_DUMPED, /* bytes, size: records (session_state.h), owned by the receiver (free); count: how many; stay
+			 */
 	MESSAGE_PREVIEWED, /* bytes, size: local endpoints in a row (move_endpoint.h), owned by the receiver (free) */
+	MESSAGE_NARROWED,  /* size: bytes that wait in long queues */
 	MESSAGE_THAWED,
 	MESSAGE_ADOPTED, /* count: sessions that could be set up; the others' descriptors are closed */
 	MESSAGE_REVIVED, /* count */
@@ -78,6 +81,7 @@ struct message {
 	enum flow_end reason;
 	uint64_t session_id;
 	uint32_t count;
+	uint32_t stay; /* sessions that could not be told */
 	struct session_info *sessions;
 	int *fds;
 	uint8_t *bytes;

@@ -35,6 +35,37 @@ void move_preview(struct worker *w, const struct message *order, struct message 
 	}
 }
 
+/* A queue that is worth waiting for. */
+#define LONG_QUEUE (512u * 1024)
+
+void move_narrow(struct worker *w, const struct message *order, struct message *answer)
+{
+	(void)order;
+	lb_list_foreach (node, &w->sessions.list) {
+		struct session *s = lb_container_of(node, struct session, node);
+
+		for (int side = 0; side < 2 && s->on_vip && !is_bound_here(s); side++) {
+			const struct buffer *held = s->side[side].held;
+			size_t queued = s->side[side].io.fd >= 0 ? tcp_sock_narrow(s->side[side].io.fd) : 0;
+
+			queued += held != NULL ? held->end - held->start : 0;
+			if (queued <= LONG_QUEUE)
+				continue;
+			answer->size += queued;
+			s->narrowed = true;
+		}
+	}
+}
+
+/* The session stays after all. */
+static void widen(struct session *s)
+{
+	for (int side = 0; side < 2 && s->narrowed; side++)
+		if (s->side[side].io.fd >= 0)
+			tcp_sock_widen(s->side[side].io.fd);
+	s->narrowed = false;
+}
+
 void move_list(struct worker *w, const struct message *order, struct message *answer)
 {
 	(void)order;
@@ -196,12 +227,15 @@ void move_dump(struct worker *w, const struct message *order, struct message *an
 {
 	struct remainder out = {0};
 
-	(void)order;
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
-		if (s->rest != SESSION_FROZEN || !tell(s, &out))
+		if (s->rest != SESSION_FROZEN)
 			continue;
+		if (out.len >= order->size || !tell(s, &out)) {
+			answer->stay++;
+			continue;
+		}
 		s->rest = SESSION_DUMPED;
 		answer->count++;
 	}
@@ -218,8 +252,10 @@ void move_thaw(struct worker *w, const struct message *order, struct message *an
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
-		if (s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
-			rest_go_on(s);
+		if (s->rest != SESSION_FROZEN && s->rest != SESSION_DUMPED)
+			continue;
+		widen(s);
+		rest_go_on(s);
 	}
 }
 

@@ -3,6 +3,7 @@
  *
  *   here                                   there
  *   preview: which sockets will be needed  made ahead
+ *   narrow: long queues get shorter
  *   freeze: nothing moves any more
  *   dump: each session as a record
  *                                          adopt: two sockets that are those connections, parked
@@ -20,6 +21,11 @@
 struct worker;
 
 void move_preview(struct worker *w, const struct message *order, struct message *answer);
+/*
+ * What waits in long queues would have to be carried while nothing moves: their senders are slowed down. Told is how
+ * much it is, so that control can wait a moment for less.
+ */
+void move_narrow(struct worker *w, const struct message *order, struct message *answer);
 /* Sessions that cannot move (their server does not see the VIP as its client) are ended first. */
 void move_freeze(struct worker *w, const struct message *order, struct message *answer);
 /* What cannot be told stays frozen. */

@@ -56,6 +56,7 @@ struct session {
 	uint16_t header_seen; /* bytes of an unfinished PROXY header */
 	uint8_t farewell;     /* enum farewell */
 	uint8_t rest;	      /* enum session_rest */
+	bool narrowed;	      /* a side may take little, see move_narrow */
 };
 
 /* Where a connection was accepted. */

@@ -86,6 +86,9 @@ static void move(struct worker *w, const struct message *order)
 	case MESSAGE_PREVIEW:
 		reply(w, MESSAGE_PREVIEWED, order, move_preview);
 		break;
+	case MESSAGE_NARROW:
+		reply(w, MESSAGE_NARROWED, order, move_narrow);
+		break;
 	case MESSAGE_FREEZE:
 		reply(w, MESSAGE_FROZEN, order, move_freeze);
 		break;
@@ -135,6 +138,7 @@ static void on_order(void *ctx, struct message *m)
 		stop(w, m);
 		break;
 	case MESSAGE_PREVIEW:
+	case MESSAGE_NARROW:
 	case MESSAGE_FREEZE:
 	case MESSAGE_DUMP:
 	case MESSAGE_THAW:

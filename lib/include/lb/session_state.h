@@ -17,7 +17,7 @@
 
 #define SESSION_STATE_FORMAT 1
 /* A record is never longer; a session whose queues hold more stays where it is. */
-#define SESSION_STATE_MAX (32u * 1024 * 1024)
+#define SESSION_STATE_MAX (256u * 1024 * 1024)
 /* So many bytes tell how long a record is (session_state_length). */
 #define SESSION_STATE_HEAD 4
 
