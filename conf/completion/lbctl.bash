@@ -50,6 +50,7 @@ _lbctl() {
 		why) mapfile -t -O "${#choice[@]}" choice < <(echo vip && _lbctl_names server) ;;
 		drain | ready | maint | weight | limit | kill) mapfile -t -O "${#choice[@]}" choice < <(_lbctl_names server) ;;
 		standby) choice+=(on off) ;;
+		clear) choice+=(counters) ;;
 		check | diff | keygen) mapfile -t -O "${#choice[@]}" choice < <(compgen -f -- "$word") ;;
 		esac
 		;;

@@ -44,6 +44,8 @@ const struct command command_table[] = {
 	 2, 2, 0, command_limit},
 	{"kill", "SERVICE/SERVER | ID", "reset the sessions of a server, or one session",
 	 1, 1, 0, command_kill},
+	{"clear", "counters", "let the totals that status shows begin at zero",
+	 1, 1, 0, command_clear},
 	{"failover", "[--to NODE] [--wait]", "hand the VIP over to another node",
 	 0, 0, BIT(COMMAND_TO) | BIT(COMMAND_WAIT), command_failover},
 	{"standby", "on | off", "keep this node out of the election",

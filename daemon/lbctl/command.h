@@ -73,7 +73,9 @@ int command_print(struct lb_text *out, int code);
  */
 int command_request(const struct command_call *call, const struct client_request *request, struct client_reply *reply);
 int command_get(const struct command_call *call, const char *path, struct client_reply *reply);
-/* POST a JSON object (taken over); prints the daemon's message, or with --json the answer. */
+/* Send a JSON object (taken over; NULL: no body); prints the daemon's message, or with --json the answer. */
+int command_change(const struct command_call *call, const char *method, const char *path, json_t *body);
+/* The same by POST; NULL means that memory was short. */
 int command_post(const struct command_call *call, const char *path, json_t *body);
 /* The value of a duration option; def when not given. False with the reason on stderr. */
 bool command_duration(const struct command_call *call, enum command_option option, lb_duration def, lb_duration *out);
@@ -89,7 +91,7 @@ lb_time command_clock(void);
 /* The verbs. */
 command_run command_status, command_why, command_events, command_connections, command_doctor, command_metrics,
     command_version;
-command_run command_drain, command_ready, command_maint, command_weight, command_limit, command_kill;
+command_run command_drain, command_ready, command_maint, command_weight, command_limit, command_kill, command_clear;
 command_run command_failover, command_standby;
 command_run command_reload, command_check, command_diff, command_config, command_keygen;
 

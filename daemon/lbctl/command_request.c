@@ -52,30 +52,41 @@ int command_get(const struct command_call *call, const char *path, struct client
 	return command_request(call, &(struct client_request){.method = "GET", .path = path}, reply);
 }
 
-int command_post(const struct command_call *call, const char *path, json_t *body)
+/* The daemon's message, or with --json its answer. */
+static int tell_answer(const struct command_call *call, struct client_reply *reply)
 {
-	char *bytes = json_dumps(body, JSON_COMPACT);
-	struct client_reply reply;
+	const char *message = format_string(reply->json, "message");
 	struct lb_text out = {0};
-	const char *message;
-	int code;
 
-	json_decref(body);
-	if (!bytes)
-		return command_fail(COMMAND_REFUSED, "out of memory");
-	code = command_request(
-	    call, &(struct client_request){.method = "POST", .path = path, .body = bytes, .body_len = strlen(bytes)},
-	    &reply);
-	free(bytes);
-	if (code != COMMAND_OK)
-		return code;
-	message = format_string(reply.json, "message");
 	if (call->json)
-		lb_text_add(&out, lb_text_str(&reply.body));
+		lb_text_add(&out, lb_text_str(&reply->body));
 	else if (*message)
 		lb_text_addf(&out, "%s%s", message, message[strlen(message) - 1] == '\n' ? "" : "\n");
-	client_reply_free(&reply);
+	client_reply_free(reply);
 	return command_print(&out, COMMAND_OK);
+}
+
+int command_change(const struct command_call *call, const char *method, const char *path, json_t *body)
+{
+	char *bytes = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct client_reply reply;
+	int code;
+
+	if (body && !bytes)
+		return command_fail(COMMAND_REFUSED, "out of memory");
+	json_decref(body);
+	code =
+	    command_request(call,
+			    &(struct client_request){
+				.method = method, .path = path, .body = bytes, .body_len = bytes ? strlen(bytes) : 0},
+			    &reply);
+	free(bytes);
+	return code == COMMAND_OK ? tell_answer(call, &reply) : code;
+}
+
+int command_post(const struct command_call *call, const char *path, json_t *body)
+{
+	return body ? command_change(call, "POST", path, body) : command_fail(COMMAND_REFUSED, "out of memory");
 }
 
 bool command_duration(const struct command_call *call, enum command_option option, lb_duration def, lb_duration *out)

@@ -1,4 +1,4 @@
-/* One server and its sessions: drain, ready, maint, weight, limit, kill. */
+/* Servers and their sessions: drain, ready, maint, weight, limit, kill, clear. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,8 +189,9 @@ int command_limit(const struct command_call *call)
 		return command_fail(COMMAND_USAGE, "a limit is a whole number from 1 to 1000000, or \"none\"");
 	code = post_server(call, &target, json_pack("{s:i}", "max_connections", (int)limit));
 	if (code == COMMAND_OK && !call->json)
-		printf(none ? "%s/%s has no limit of sessions now, on this node only\n"
-			    : "%s/%s takes at most %s sessions now, on this node only\n",
+		printf(none	    ? "%s/%s has no limit of sessions now, on this node only\n"
+		       : limit == 1 ? "%s/%s takes at most %s session now, on this node only\n"
+				    : "%s/%s takes at most %s sessions now, on this node only\n",
 		       target.service, target.server, call->arguments[1]);
 	return code;
 }
@@ -213,4 +214,11 @@ int command_kill(const struct command_call *call)
 				    : "%zu sessions ended\n",
 		       count);
 	return code;
+}
+
+int command_clear(const struct command_call *call)
+{
+	if (strcmp(call->arguments[0], "counters") != 0)
+		return command_fail(COMMAND_USAGE, "what can be cleared is: counters");
+	return command_change(call, "DELETE", "/v1/counters", NULL);
 }

@@ -233,15 +233,21 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 	table_free(t);
 }
 
+/* A total since the counters were cleared, or since the start. */
+static double total_of(const json_t *object, const char *key)
+{
+	return format_number(object, key, 0) - format_number(json_object_get(object, "cleared"), key, 0);
+}
+
 /* Sessions and bytes stand in the same columns for a service and for its servers. */
 static void add_traffic(struct table *t, const json_t *object)
 {
 	char in[FORMAT_TEXT], sent[FORMAT_TEXT];
 
 	table_number_cell(t, TABLE_PLAIN, (uint64_t)format_number(object, "sessions", 0));
-	table_number_cell(t, TABLE_PLAIN, (uint64_t)format_number(object, "sessions_total", 0));
-	table_text_cell(t, TABLE_PLAIN, format_bytes(format_number(object, "bytes_in", 0), in));
-	table_text_cell(t, TABLE_PLAIN, format_bytes(format_number(object, "bytes_out", 0), sent));
+	table_number_cell(t, TABLE_PLAIN, (uint64_t)total_of(object, "sessions_total"));
+	table_text_cell(t, TABLE_PLAIN, format_bytes(total_of(object, "bytes_in"), in));
+	table_text_cell(t, TABLE_PLAIN, format_bytes(total_of(object, "bytes_out"), sent));
 }
 
 static void add_service(struct table *t, const json_t *service)
@@ -336,6 +342,7 @@ enum status_verdict status_text(const json_t *status, double now, bool colour, s
 {
 	struct lb_text problems = {0};
 	enum status_verdict verdict = status_judge(status, &problems);
+	char at[FORMAT_TEXT];
 
 	add_headline(status, now, colour, out);
 	if (problems.len > 0)
@@ -347,6 +354,9 @@ enum status_verdict status_text(const json_t *status, double now, bool colour, s
 	add_nodes(status, colour, out);
 	lb_text_add(out, "\n");
 	add_services(status, now, colour, out);
+	if (*format_string(status, "counters_cleared"))
+		lb_text_addf(out, "\nTOTAL, IN and OUT since %s\n",
+			     format_local(format_string(status, "counters_cleared"), at));
 	lb_text_free(&problems);
 	return verdict;
 }

@@ -155,6 +155,7 @@ char *view_status_json(const struct lb_snapshot *s, enum view_detail detail)
 	if (!o)
 		return NULL;
 	json_object_set_new(o, "session_limit", count(s->session_limit));
+	json_object_set_new(o, "counters_cleared", instant(s->counters_cleared));
 	json_object_set_new(
 	    o, "reload_refused",
 	    s->reload_refused ? json_pack("{s:o, s:o}", "at", instant(s->reload_at), "reason", words(s->reload_refused))

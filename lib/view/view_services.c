@@ -106,6 +106,19 @@ static void add_instant(struct lb_text *out, const char *key, lb_wall at)
 
 /* ---- the objects ---- */
 
+/* The totals at which people began to count; without one that is not 0 there is nothing to take off. */
+static void add_cleared(struct lb_text *out, const struct lb_totals *t)
+{
+	if (t->sessions == 0 && t->bytes_in == 0 && t->bytes_out == 0)
+		return;
+	add_key(out, "cleared");
+	lb_text_add(out, "{");
+	add_count(out, "sessions_total", t->sessions);
+	add_count(out, "bytes_in", t->bytes_in);
+	add_count(out, "bytes_out", t->bytes_out);
+	lb_text_add(out, "}");
+}
+
 static void add_check(struct lb_text *out, const struct lb_snapshot_server *s, enum view_detail detail)
 {
 	add_key(out, "check");
@@ -142,6 +155,7 @@ static void add_traffic(struct lb_text *out, const struct lb_snapshot_server *s)
 	add_count(out, "sessions_total", s->sessions_total);
 	add_count(out, "bytes_in", s->bytes_in);
 	add_count(out, "bytes_out", s->bytes_out);
+	add_cleared(out, &s->cleared);
 	add_ms(out, "connect_ms", s->connect_time);
 }
 
@@ -161,7 +175,7 @@ static void add_server(struct lb_text *out, const struct lb_snapshot_server *s, 
 		add_count(out, "effective_weight", s->effective_weight);
 	if (full || s->backup)
 		add_bool(out, "backup", s->backup);
-	if (full || s->sessions_total > 0)
+	if (full || s->sessions > 0 || s->sessions_total > 0)
 		add_traffic(out, s);
 	add_instant(out, "since", s->since);
 	if (full)
@@ -188,6 +202,7 @@ static void add_service(struct lb_text *out, const struct lb_snapshot_service *s
 	add_count(out, "sessions_total", s->sessions_total);
 	add_count(out, "bytes_in", s->bytes_in);
 	add_count(out, "bytes_out", s->bytes_out);
+	add_cleared(out, &s->cleared);
 	add_count(out, "refused", s->refused);
 	add_count(out, "failed", s->failed);
 	add_count(out, "queue_dropped", s->queue_dropped);

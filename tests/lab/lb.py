@@ -111,10 +111,10 @@ class LoadBalancer(Host):
         return Result(done.returncode, done.stdout, done.stderr)
 
     def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Asks the API: status and parsed JSON (text, where it is not JSON)."""
+        """Asks the API, bytes as they are: status and parsed JSON (text, where it is not JSON)."""
         connection = _UnixConnection(self.socket)
         with contextlib.closing(connection):
-            text = None if body is None else json.dumps(body)
+            text = body if body is None or isinstance(body, bytes) else json.dumps(body)
             connection.request(method, path, text, {"Connection": "close", "Content-Type": "application/json"})
             response = connection.getresponse()
             answer = response.read().decode()

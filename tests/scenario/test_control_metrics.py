@@ -70,22 +70,22 @@ def test_metrics_listener(lab: Lab) -> None:
     node = lab.lbs[0]
     node.start(lab.config(append="metrics: {listen: 10.196.35.25:9100}\n"))
 
-    def ask(path: str, method: str = "GET") -> tuple[int, str]:
+    def ask(method: str, path: str) -> tuple[int, str]:
         argv = ["curl", "-s", "-m", "3", "-X", method, "-w", "\n%{http_code}", f"http://10.196.35.25:9100{path}"]
         done = subprocess.run(["ip", "netns", "exec", lab.client.name, *argv], capture_output=True, text=True, check=False)
         body, _, code = done.stdout.rpartition("\n")
         return int(code), body
 
-    assert "lbd_server_up{" in ask("/metrics")[1]
-    assert ask("/healthz")[0] == 200
-    assert ask("/")[1].startswith("<!doctype html>")
-    assert {s["name"] for s in json.loads(ask("/status.json")[1])["services"]} == {"kube-api", "ingress-http", "ingress-https"}
-    assert len(json.loads(ask("/events.json?n=2&follow=1")[1])["events"]) == 2
-    assert ask("/v1/status")[0] == 404
-    assert ask("/v1/connections")[0] == 404
-    assert ask("/v1/failover", "POST")[0] == 404
+    assert "lbd_server_up{" in ask("GET", "/metrics")[1]
+    assert ask("GET", "/healthz")[0] == 200
+    assert ask("GET", "/")[1].startswith("<!doctype html>")
+    assert {s["name"] for s in json.loads(ask("GET", "/status.json")[1])["services"]} == {"kube-api", "ingress-http", "ingress-https"}
+    assert len(json.loads(ask("GET", "/events.json?n=2&follow=1")[1])["events"]) == 2
+    assert ask("GET", "/v1/status")[0] == 404
+    assert ask("GET", "/v1/connections")[0] == 404
+    assert ask("POST", "/v1/failover")[0] == 404
     for path in ("/", "/metrics", "/status.json", "/events.json"):
-        assert ask(path, "POST")[0] == 405, path
+        assert ask("POST", path)[0] == 405, path
 
 
 def test_metrics_are_clean_and_used_as_they_are(lab: Lab, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from lab import Lab, eventually, holds, topology
 from lab.lb import LoadBalancer
 from lab.paths import program
+from trial import metric
 
 pytestmark = pytest.mark.patient
 
@@ -197,6 +198,54 @@ def test_watch_and_follow(lab: Lab) -> None:
         follow.terminate()
 
 
+def totals(screen: str, name: str) -> list[str]:
+    """The columns SESSIONS to OUT of a line of the screen."""
+    line = next(line for line in screen.splitlines() if line.strip().startswith(name))
+    found = re.search(r" (\d+) +(\d+) +([\d.]+ k?B) +([\d.]+ k?B)(?= |$)", line)
+    assert found, line
+    return list(found.groups())
+
+
+def test_clear_counters(lab: Lab) -> None:
+    """What status counts begins at zero, through reloads; nothing in the metrics falls but what was the longest so far."""
+    owner = lab.start()
+    for _ in range(6):
+        assert lab.client.get(topology.VIP, 80).status == 200
+    eventually(lambda: int(totals(owner.lbctl("status").stdout, "ingress-http")[1]) >= 6, 5.0)
+    before = metric(owner, "lbd_service_sessions_total")
+    owner.signal_all(signal.SIGSTOP)
+    holds(lambda: True, 0.15)
+    owner.signal_all(signal.SIGCONT)
+    eventually(lambda: metric(owner, "lbd_loop_stall_seconds_max") > 0.05, 5.0)
+    assert "count from now on" in told(owner, "clear", "counters")
+    screen = owner.lbctl("status").stdout
+    assert totals(screen, "ingress-http") == ["0", "0", "0 B", "0 B"] == totals(screen, "k8s-worker-1"), screen
+    assert "TOTAL, IN and OUT since 20" in screen
+    assert metric(owner, "lbd_service_sessions_total") == before
+    assert lab.client.get(topology.VIP, 80).status == 200
+    owner.write_config(lab.config(replace={"      k8s-worker-3: 10.196.35.27:30080\n": ""}))
+    assert told(owner, "reload")
+    eventually(lambda: totals(owner.lbctl("status").stdout, "ingress-http")[:2] == ["0", "1"], 5.0)
+    found = next(s for s in owner.status()["services"] if s["name"] == "ingress-http")
+    assert found["sessions_total"] == found["cleared"]["sessions_total"] + 1 >= 7
+    assert owner.api("DELETE", "/v1/counters")[1]["ok"] is True
+    assert any(e["subject"] == "counters" and e["to"] == "cleared" for e in owner.api("GET", "/v1/events")[1]["events"])
+    refused = owner.lbctl("clear", "everything")
+    assert refused.code == 2 and "counters" in refused.stderr
+
+
+def test_maintenance(lab: Lab) -> None:
+    """maint resets what is left of a server; where that is kept, --wait says how much it is and --kill-after ends it."""
+    owner = lab.start(lab.config(replace={"    balance: source\n": "    balance: leastconn\n    on_dead: keep\n"}))
+    with lab.sessions(6, port=80) as sessions:
+        assert owner.server("ingress-http", "k8s-worker-1")["sessions"] == 2
+        waited = owner.lbctl("maint", WORKER, "--wait", "300ms")
+        assert waited.code == 1 and "2 sessions are left" in waited.stderr and sessions.broken_so_far() == 0
+        assert "is now in maint" in told(owner, "maint", WORKER, "--kill-after", "0")
+        eventually(lambda: sessions.broken_so_far() == 2)
+        assert "now in ready" in told(owner, "ready", WORKER)
+
+
 def complete(node: LoadBalancer, *words: str) -> set[str]:
     """What bash offers behind these words."""
     script = f'. {COMPLETION}; COMP_WORDS=(lbctl "$@"); COMP_CWORD=$#; _lbctl; printf "%s\\n" "${{COMPREPLY[@]}}"'
@@ -224,7 +273,7 @@ def test_completion(shared_lab: Lab) -> None:
 
 
 def test_every_route_answers(shared_lab: Lab) -> None:
-    """Each route of the contract, by its success; what the others change is looked at elsewhere."""
+    """Each route that only reads or judges, or changes nothing that another test sees, by its success."""
     node = shared_lab.owner()
     for path in ("status", "services", "connections", "events", "config", "why"):
         code, answer = node.api("GET", f"/v1/{path}")
@@ -232,6 +281,10 @@ def test_every_route_answers(shared_lab: Lab) -> None:
     config = node.api("GET", "/v1/config")[1]
     assert config["file"] == str(node.config_file) and config["peer_port"] == 8650 and "cluster: k8s" in config["yaml"]
     assert "lbd_build_info" in node.api("GET", "/metrics")[1] and node.api("GET", "/healthz")[1]["ok"] is True
+    same = config["yaml"].encode()
+    assert node.api("POST", "/v1/check", same)[1]["ok"] is True
+    assert node.api("POST", "/v1/diff", same)[1]["message"] == "nothing would change\n"
+    assert node.api("POST", "/v1/diff", same + b"vip: 1\n")[0] == 422
     assert node.api("POST", "/v1/failover", {"to": node.name})[0] == 200
     assert node.api("POST", "/v1/standby", {"on": False})[0] == 200
     assert node.api("POST", "/v1/reload")[0] == 200

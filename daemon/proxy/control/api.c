@@ -34,6 +34,7 @@ static const struct route admin_routes[] = {
     {"POST",   "/v1/reload",	   api_change_reload,	      true },
     {"DELETE", "/v1/connections/*", api_sessions_end_one,	  true },
     {"DELETE", "/v1/connections",	  api_sessions_end_server, true },
+    {"DELETE", "/v1/counters",      api_change_counters,	    true },
     {NULL,	   NULL,		 NULL,		       false},
 };
 

@@ -25,7 +25,7 @@ struct api_params {
 	struct crew *crew;
 	struct channel *channel;
 	struct transition *transition;
-	const struct collect_source *picture;
+	struct collect_source *picture;
 };
 
 /* NULL with a sentence. */

@@ -120,6 +120,18 @@ void api_change_server(struct api_call *call)
 	json_decref(body);
 }
 
+/* ---- what is counted ---- */
+
+void api_change_counters(struct api_call *call)
+{
+	struct lb_event event = {.kind = "admin", .subject = "counters", .to = "cleared"};
+
+	memcpy(event.reason, call->who, sizeof(call->who));
+	collect_clear_counters(call->api->params.picture);
+	recorder_note(call->api->params.recorder, LB_LOG_NOTICE, &event);
+	api_route_done(call->http, "TOTAL, IN and OUT of status count from now on; metrics and --json go on");
+}
+
 /* ---- what the keeper does ---- */
 
 static unsigned status_of(const char *code)

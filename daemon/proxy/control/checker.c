@@ -301,6 +301,11 @@ const struct checker_stats *checker_stats(const struct checker *c)
 	return &c->stats;
 }
 
+void checker_forget_delay(struct checker *c)
+{
+	c->stats.delay_max = 0;
+}
+
 void checker_free(struct checker *c)
 {
 	if (!c)

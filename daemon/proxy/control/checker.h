@@ -49,9 +49,10 @@ void checker_connect_silent(struct checker *c, struct server *server);
 /* How checks went since the start. */
 struct checker_stats {
 	uint64_t results[HEALTH_RESULT_COUNT_];
-	lb_duration delay_max; /* longest that a check began after it was due */
+	lb_duration delay_max; /* longest that a check began after it was due; since it was forgotten */
 };
 const struct checker_stats *checker_stats(const struct checker *c);
+void checker_forget_delay(struct checker *c);
 
 /* After every server was removed. */
 void checker_free(struct checker *c);

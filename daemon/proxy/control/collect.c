@@ -56,6 +56,7 @@ static void fill_server(const struct server *server, enum service_use use, lb_ti
 	};
 	struct lb_order order;
 
+	out->cleared = server->block->cleared;
 	out->ordered = order_book_order(server, &order);
 	memcpy(out->name, server->conf->name, sizeof(out->name));
 	memcpy(out->check_result, server->report.result, sizeof(out->check_result));
@@ -98,6 +99,7 @@ static void fill_service(const struct service *service, const struct lb_conf *co
 	out->listen_count = lb_conf_service_endpoints(conf, service->conf, out->listen, listen_max);
 	out->servers = must(calloc(service->server_count + 1, sizeof(*out->servers)));
 	out->server_count = service->server_count;
+	out->cleared = service->block->cleared;
 	add_service_slots(service->block, out, all);
 	for (size_t i = 0; i < service->server_count; i++)
 		fill_server(service->servers[i], use, now, &out->servers[i]);
@@ -138,6 +140,7 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	    .reloads_refused = told->refused,
 	    .reload_refused = told->refusal[0] ? told->refusal : NULL,
 	    .reload_at = told->refused_at,
+	    .counters_cleared = source->counters_cleared,
 	};
 	out->session_limit =
 	    conf->max_connections ? conf->max_connections : capacity_sessions(workers, capacity_pipes()) * workers;
@@ -159,4 +162,33 @@ void collect_clear(struct lb_snapshot *s)
 	}
 	free(s->services);
 	free(s->threads);
+}
+
+static void mark_server(struct server *server, lb_time now)
+{
+	struct lb_snapshot_server sums;
+
+	fill_server(server, SERVICE_USE_NONE, now, &sums);
+	server->block->cleared = (struct lb_totals){sums.sessions_total, sums.bytes_in, sums.bytes_out};
+}
+
+static void mark_service(struct service *service, lb_time now)
+{
+	struct lb_snapshot_service sums = {0};
+	struct lb_snapshot unused = {0};
+
+	add_service_slots(service->block, &sums, &unused);
+	service->block->cleared = (struct lb_totals){sums.sessions_total, sums.bytes_in, sums.bytes_out};
+	for (size_t i = 0; i < service->server_count; i++)
+		mark_server(service->servers[i], now);
+}
+
+void collect_clear_counters(struct collect_source *source)
+{
+	for (size_t i = 0; i < source->roster->service_count; i++)
+		mark_service(source->roster->services[i], clock_now());
+	source->counters_cleared = clock_wall();
+	source->stall_max = 0;
+	crew_forget_stalls(source->crew);
+	checker_forget_delay(source->checker);
 }

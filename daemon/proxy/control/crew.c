@@ -55,6 +55,12 @@ lb_duration crew_stall(const struct crew *c, uint32_t index)
 	return atomic_load_explicit(&c->stalls[index], memory_order_relaxed);
 }
 
+void crew_forget_stalls(struct crew *c)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		atomic_store_explicit(&c->stalls[i], 0, memory_order_relaxed);
+}
+
 void crew_post(struct crew *c, uint32_t index, struct message *m)
 {
 	m->worker = index;

@@ -51,8 +51,10 @@ struct crew *crew_new(const struct crew_ops *ops);
 bool crew_start(struct crew *c, uint32_t count, struct mailbox *control, _Atomic uint64_t *ticks, struct lb_err *err);
 
 uint32_t crew_size(const struct crew *c);
-/* Longest stall of one worker so far. */
+/* Longest stall of one worker so far, or since they were forgotten. */
 lb_duration crew_stall(const struct crew *c, uint32_t index);
+/* As if none of them had stalled. */
+void crew_forget_stalls(struct crew *c);
 /* Send to one worker; takes the message. */
 void crew_post(struct crew *c, uint32_t index, struct message *m);
 /* Ask all. */

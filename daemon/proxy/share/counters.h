@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <lb/conf.h>
+#include <lb/snapshot.h>
 
 struct server_slot {
 	_Alignas(64) _Atomic uint64_t sessions; /* now, of this worker */
@@ -23,6 +24,7 @@ struct server_block {
 	lb_name service, name;
 	struct lb_endpoint address;
 	_Atomic uint32_t sessions; /* over all workers, for leastconn and limits */
+	struct lb_totals cleared;  /* control's alone: the totals when an administrator cleared them */
 	uint32_t workers;
 	struct server_slot slot[];
 };
@@ -36,6 +38,7 @@ struct service_slot {
 
 struct service_block {
 	lb_name name;
+	struct lb_totals cleared; /* as a server's */
 	uint32_t workers;
 	struct service_slot slot[];
 };

@@ -83,6 +83,11 @@ struct lb_snapshot_keeper {
 	uint8_t foreign_mac[6];
 };
 
+/* What only grows, at one moment. */
+struct lb_totals {
+	uint64_t sessions, bytes_in, bytes_out;
+};
+
 struct lb_snapshot_server {
 	lb_name name;
 	struct lb_endpoint address;
@@ -92,6 +97,7 @@ struct lb_snapshot_server {
 	bool ordered; /* admin state, weight or limit are an administrator's, not the file's */
 	bool backup;
 	uint64_t sessions, sessions_total, bytes_in, bytes_out, connect_errors, hedged;
+	struct lb_totals cleared; /* where people count from */
 	lb_duration connect_time; /* smoothed */
 	lb_wall since;
 	enum health_reason reason;
@@ -112,7 +118,8 @@ struct lb_snapshot_service {
 	size_t listen_count;
 	enum lb_balance_kind balance;
 	uint64_t sessions, sessions_total, bytes_in, bytes_out, refused, failed;
-	uint64_t queue_dropped; /* by the kernel, as the accept queue was full */
+	uint64_t queue_dropped;	  /* by the kernel, as the accept queue was full */
+	struct lb_totals cleared; /* where people count from */
 	struct lb_snapshot_server *servers;
 	size_t server_count;
 };
@@ -141,6 +148,7 @@ struct lb_snapshot {
 	uint64_t session_limit;	    /* sessions that this node takes at a time */
 	const char *reload_refused; /* why the last reload was; NULL: it was not, or there was none */
 	lb_wall reload_at;	    /* of that */
+	lb_wall counters_cleared;   /* 0 never */
 };
 
 /* One entry of the recorder: who changed from what to what, when, why, and how long it took. */
