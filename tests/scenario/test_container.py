@@ -94,6 +94,41 @@ def test_manifest_names_what_the_image_has(layout: Path) -> None:
         assert probe[0][1:] in names
 
 
+PUBLISHED = json.loads((REPOSITORY / "tests/vectors/kubernetes-pod.json").read_text(encoding="utf-8"))
+
+
+def judge(value: object, kind: str, where: str) -> None:
+    """Fails where the value is not what Kubernetes has published for the kind: an unknown name, a missing one, another type."""
+    if inner := re.fullmatch(r"list\[(.*)\]", kind):
+        assert isinstance(value, list), f"{where} is no list"
+        for number, entry in enumerate(value):
+            judge(entry, inner[1], f"{where}[{number}]")
+    elif inner := re.fullmatch(r"dict\(str, (.*)\)", kind):
+        assert isinstance(value, dict), f"{where} is no map"
+        for name, entry in value.items():
+            judge(entry, inner[1], f"{where}.{name}")
+    elif kind in ("str", "int", "bool"):
+        assert type(value).__name__ == kind, f"{where} is {value!r}, no {kind}"
+    else:
+        assert kind in PUBLISHED, f"{where}: nothing is known about {kind}"
+        assert isinstance(value, dict), f"{where} is no {kind}"
+        fields = PUBLISHED[kind]["fields"]
+        assert set(value) <= set(fields), f"{where}: {kind} has no {set(value) - set(fields)}"
+        assert set(PUBLISHED[kind]["required"]) <= set(value), f"{where}: {kind} lacks something of {PUBLISHED[kind]['required']}"
+        for name, entry in value.items():
+            judge(entry, fields[name], f"{where}.{name}")
+
+
+@pytest.mark.patient
+def test_manifest_as_published() -> None:
+    """Every name and type in the manifest is one of the API's; one letter off would be, and is, found."""
+    text = MANIFEST.read_text(encoding="utf-8")
+    judge(yaml.safe_load(text), "Pod", "pod")
+    for wrong in ("hostNetwork: 1", "hostnetwork: true"):
+        with pytest.raises(AssertionError, match="(?i)hostnetwork"):
+            judge(yaml.safe_load(text.replace("hostNetwork: true", wrong)), "Pod", "pod")
+
+
 @contextlib.contextmanager
 def enclosed(lab: Lab, node: LoadBalancer, content: bytes, capabilities: list[str]) -> Iterator[Path]:
     """In the block the node's lbd runs in the image's root, which it yields, with these capabilities at most.
