@@ -92,7 +92,7 @@ def test_connections_weight_limit_and_kill(lab: Lab) -> None:
         assert owner.lbctl("kill", number).code == 1
         assert told(owner, "kill", f"ingress-http/{server}")
     assert "has weight 20 now" in told(owner, "weight", WORKER, "20")
-    assert "at most 1 sessions" in told(owner, "limit", WORKER, "1")
+    assert "at most 1 session now" in told(owner, "limit", WORKER, "1")
     found = owner.server(*WORKER.split("/"))
     assert (found["weight"], found["max_connections"], found["ordered"]) == (20, 1, True)
     assert "no limit" in told(owner, "limit", WORKER, "none") and owner.lbctl("limit", WORKER, "x").code == 2
