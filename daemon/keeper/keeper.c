@@ -114,8 +114,6 @@ static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *cod
 		session_desk_equip(&k->sessions, supervise_ipc(k->supervise), k->election);
 	if (ok)
 		lb_notice("reload %s config=%08" PRIx32, how, k->conf.conf->hash);
-	else
-		lb_error("reload refused code=%s: %s", code, text);
 	bulletin_record(&k->bulletin, "config", "", how, ok ? "reload" : text);
 	notify_ready(ok ? "configuration reloaded" : "reload refused, running on; see the log");
 	if (request != REQUEST_NONE)

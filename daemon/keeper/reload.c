@@ -20,10 +20,23 @@ bool reload_active(const struct reload *r)
 	return r->active;
 }
 
+/* A text of several lines, each an error of its own, becomes as many lines of the log. */
+static void log_refusal(const char *code, const char *text)
+{
+	do {
+		size_t length = strcspn(text, "\n");
+
+		lb_error("reload refused code=%s: %.*s", code, (int)length, text);
+		text += length + (text[length] == '\n');
+	} while (*text);
+}
+
 static void end(struct reload *r, bool ok, const char *code, const char *text)
 {
 	r->active = false;
 	conf_file_release(&r->next);
+	if (!ok)
+		log_refusal(code, text);
 	r->done(r->ctx, r->request, ok, code, text);
 	lb_text_free(&r->changes);
 }
@@ -85,6 +98,7 @@ void reload_start(struct reload *r, uint32_t request)
 	const char *code;
 
 	if (r->active || conf_push_busy(r->parts.push)) {
+		log_refusal("busy", "another reload is under way");
 		r->done(r->ctx, request, false, "busy", "another reload is under way; try again");
 		return;
 	}

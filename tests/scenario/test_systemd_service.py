@@ -102,10 +102,11 @@ def test_reload_refused(machines: SystemdLab) -> None:
     machines.settle()
     node = machines.nodes[0]
     former, config = node.pid, node.status()["config"]
-    node.write_config(machines.config().replace("listen: 6443", "listen: 64430000"))
+    node.write_config(machines.config().replace("listen: 6443", "listen: 64430000").replace("listen: 80\n", "listen: 80000\n"))
     try:
         assert node.systemctl("reload", "lbd").code != 0
-        assert "64430000" in node.journal("-n", "20"), node.journal("-n", "20")
+        told = re.findall(r'reload refused code=bad-configuration: /etc/lbd/lbd.yaml:\d+:\d+: "listen" is (\d+).* a list of them$', node.journal("-n", "20"), re.M)
+        assert told == ["64430000", "80000"], node.journal("-n", "20")
         assert node.show("ActiveState") == "active" and node.pid == former and node.status()["config"] == config
     finally:
         node.write_config()
