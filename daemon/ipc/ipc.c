@@ -41,6 +41,8 @@ static const struct {
     {IPC_MOVED,		sizeof(struct ipc_moved)		},
     {IPC_REPAIR,	 sizeof(struct ipc_repair)	  },
     {IPC_NEED_SOCKETS,   sizeof(struct ipc_sockets)	 },
+    {IPC_WAKE,	       sizeof(struct ipc_wake)	      },
+    {IPC_WOKEN,		sizeof(struct ipc_woken)		},
 };
 
 _Static_assert(sizeof(struct lb_snapshot_keeper) <= IPC_BODY_MAX, "a keeper snapshot fits one message");

@@ -46,6 +46,7 @@ enum ipc_type {
 	IPC_REPAIRED,	   /* struct ipc_repair, as asked */
 	IPC_SOCKETS,	   /* struct ipc_sockets, as asked; fds: one for each bit of made */
 	IPC_STATE, /* no body; fds: files of events and orders (lb/state_file.h); behind HELLO, where there are any */
+	IPC_WOKEN, /* struct ipc_woken, for each IPC_WAKE */
 	/* proxy -> keeper */
 	IPC_CONF_PREPARED = 64, /* struct ipc_conf_result */
 	IPC_CONF_APPLIED,	/* struct ipc_conf */
@@ -55,6 +56,7 @@ enum ipc_type {
 	IPC_MOVED,		/* struct ipc_moved */
 	IPC_REPAIR,		/* struct ipc_repair; fds: sockets that enter or leave repair */
 	IPC_NEED_SOCKETS,	/* struct ipc_sockets: sockets under repair, bound to VIP:port, are wanted */
+	IPC_WAKE,		/* struct ipc_wake: segments to clients and servers of an owner that died */
 };
 
 struct ipc_hello {
@@ -163,6 +165,22 @@ struct ipc_sockets {
 	uint32_t token, count;
 	uint64_t made; /* answer: bit i: local[i] has its descriptor among the fds, in this order */
 	struct lb_endpoint local[IPC_FDS_MAX];
+};
+
+#define IPC_WAKE_MAX 64
+
+/* from is on a VIP; both are of one family. */
+struct ipc_wake_target {
+	struct lb_endpoint from, to;
+};
+
+struct ipc_wake {
+	uint32_t count;
+	struct ipc_wake_target targets[IPC_WAKE_MAX];
+};
+
+struct ipc_woken {
+	uint32_t sent, failed;
 };
 
 /* Shared page: every thread of the proxy ticks its counter at least each 100 ms; the keeper watches them move. */

@@ -84,6 +84,9 @@ void election_stop(struct election *e, election_done *done, void *ctx);
 /* Fill the picture for status; cheap, no allocation. */
 void election_snapshot(struct election *e, struct lb_snapshot_keeper *out);
 
+/* Is this node the VIP's owner? */
+bool election_owns(const struct election *e);
+
 void election_free(struct election *e);
 
 /*

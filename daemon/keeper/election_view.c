@@ -132,3 +132,8 @@ void election_snapshot(struct election *e, struct lb_snapshot_keeper *out)
 	out->foreign_owner = e->foreign_until != 0;
 	memcpy(out->foreign_mac, e->foreign_mac, sizeof(out->foreign_mac));
 }
+
+bool election_owns(const struct election *e)
+{
+	return e->fsm.state == VRRP_ACTIVE;
+}

@@ -251,7 +251,9 @@ static void on_health(struct keeper *k, const struct ipc_health *health)
 static void on_proxy_message(void *ctx, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds)
 {
 	struct keeper *k = ctx;
-	bool served = session_desk_on_message(supervise_ipc(k->supervise), k->conf.conf, type, body, fds, nfds);
+	struct session_desk_message said = {
+	    supervise_ipc(k->supervise), k->conf.conf, k->election, type, body, fds, nfds};
+	bool served = session_desk_on_message(&k->sessions, &said);
 
 	(void)size;
 	/* The proxy has no descriptor to give for good. */
@@ -446,7 +448,7 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 	k->resume = params->resume;
 	k->admin.socket_fd = k->admin.metrics_fd = k->state.fds[0] = k->state.fds[1] = -1;
 	listeners_init(&k->listeners, k->workers, k->resume);
-	k->sessions.listener = -1;
+	session_desk_init(&k->sessions);
 	conf_push_init(&k->push, k->loop, on_push, k);
 	bulletin_init(&k->bulletin, k->loop);
 	if (!open_parts(k, params->runtime_dir, err)) {

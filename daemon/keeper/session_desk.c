@@ -9,6 +9,12 @@
 #include "daemon/keeper/repair.h"
 #include "daemon/sys/listen_sock.h"
 
+void session_desk_init(struct session_desk *d)
+{
+	d->listener = -1;
+	wake_sender_init(&d->wake);
+}
+
 void session_desk_open(struct session_desk *d, const struct lb_conf *conf, size_t own_node)
 {
 	struct lb_endpoint at = {.addr = conf->nodes[own_node].address, .port = conf->peer_port};
@@ -27,6 +33,7 @@ void session_desk_close(struct session_desk *d)
 	if (d->listener >= 0)
 		close(d->listener);
 	d->listener = -1;
+	wake_sender_close(&d->wake);
 }
 
 void session_desk_equip(const struct session_desk *d, struct ipc *ipc, const struct election *election)
@@ -40,15 +47,17 @@ void session_desk_equip(const struct session_desk *d, struct ipc *ipc, const str
 	explicit_bzero(&setup, sizeof(setup));
 }
 
-bool session_desk_on_message(struct ipc *ipc, const struct lb_conf *conf, enum ipc_type type, const void *body,
-			     const int *fds, size_t nfds)
+bool session_desk_on_message(struct session_desk *d, const struct session_desk_message *m)
 {
-	switch (type) {
+	switch (m->type) {
 	case IPC_REPAIR:
-		repair_turn(ipc, conf, body, fds, nfds);
+		repair_turn(m->ipc, m->conf, m->body, m->fds, m->nfds);
 		return true;
 	case IPC_NEED_SOCKETS:
-		repair_sockets(ipc, conf, body);
+		repair_sockets(m->ipc, m->conf, m->body);
+		return true;
+	case IPC_WAKE:
+		wake_sender_send(&d->wake, m->ipc, m->conf, election_owns(m->election), m->body);
 		return true;
 	default:
 		return false;

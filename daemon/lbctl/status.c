@@ -338,6 +338,25 @@ static void add_refusal(const json_t *refused, bool colour, struct lb_text *out)
 	table_tinted(TABLE_WARN, colour, sentence, out);
 }
 
+/* What happens to clients if the owner dies. */
+static void add_wake(const json_t *status, bool colour, struct lb_text *out)
+{
+	const json_t *wake = json_object_get(status, "wake");
+	double nodes = format_number(wake, "nodes", 0), held = format_number(wake, "held", 0);
+	char line[160];
+
+	if (!json_is_object(wake))
+		return;
+	if (!format_bool(wake, "possible", false))
+		snprintf(line, sizeof(line), "\nwithout key_file no node can wake the clients of an owner that dies\n");
+	else if (is(status, "role", "active"))
+		snprintf(line, sizeof(line), "\n%.0f %s %.0f connections to wake if this node dies\n", nodes,
+			 nodes > 1 || nodes < 1 ? "nodes know" : "node knows", format_number(wake, "told", 0));
+	else
+		snprintf(line, sizeof(line), "\n%.0f connections are known here to wake if the owner dies\n", held);
+	table_tinted(format_bool(wake, "possible", false) ? TABLE_DIM : TABLE_WARN, colour, line, out);
+}
+
 enum status_verdict status_text(const json_t *status, double now, bool colour, struct lb_text *out)
 {
 	struct lb_text problems = {0};
@@ -352,6 +371,7 @@ enum status_verdict status_text(const json_t *status, double now, bool colour, s
 	add_vips(status, colour, out);
 	lb_text_add(out, "\n");
 	add_nodes(status, colour, out);
+	add_wake(status, colour, out);
 	lb_text_add(out, "\n");
 	add_services(status, now, colour, out);
 	if (*format_string(status, "counters_cleared"))

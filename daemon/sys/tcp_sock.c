@@ -33,6 +33,15 @@ bool tcp_sock_local(int fd, struct lb_endpoint *local)
 	       lb_endpoint_from_sockaddr((struct sockaddr *)&sa, len, local);
 }
 
+bool tcp_sock_remote(int fd, struct lb_endpoint *remote)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	return getpeername(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	       lb_endpoint_from_sockaddr((struct sockaddr *)&sa, len, remote);
+}
+
 /* The port is chosen at connect, when the server is known, so that a source address serves 64k ports per server. */
 static bool bind_source(int fd, const struct lb_addr *source)
 {

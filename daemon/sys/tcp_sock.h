@@ -22,6 +22,8 @@ int tcp_sock_accept(int listener, struct lb_endpoint *peer);
 
 /* Where the client came to; false when the socket is not connected any more. */
 bool tcp_sock_local(int fd, struct lb_endpoint *local);
+/* Where it came from, likewise. */
+bool tcp_sock_remote(int fd, struct lb_endpoint *remote);
 
 /*
  * Begin connecting to a server, TCP_NODELAY set. source is the local address to come from, even one that this host does

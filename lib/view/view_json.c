@@ -120,6 +120,15 @@ static void add_keeper(json_t *o, const struct lb_snapshot_keeper *k)
 	json_object_set_new(o, "nodes", nodes);
 }
 
+/* Connections that outlive an owner which dies only in the memory of others. */
+static json_t *wake(const struct lb_snapshot_wake *w)
+{
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "possible", w->possible, "nodes",
+			 count(w->listeners), "told", count(w->told), "held", count(w->held), "woken_clients",
+			 count(w->woken_clients), "woken_servers", count(w->woken_servers), "segments",
+			 count(w->segments), "dropped", count(w->dropped));
+}
+
 static char *finish(json_t *o)
 {
 	char *text = o ? json_dumps(o, COMPACT) : NULL;
@@ -160,6 +169,7 @@ char *view_status_json(const struct lb_snapshot *s, enum view_detail detail)
 	    o, "reload_refused",
 	    s->reload_refused ? json_pack("{s:o, s:o}", "at", instant(s->reload_at), "reason", words(s->reload_refused))
 			      : json_null());
+	json_object_set_new(o, "wake", wake(&s->wake));
 	add_keeper(o, &s->keeper);
 	return detail == VIEW_NODE ? finish(o) : finish_with_services(o, s, detail);
 }

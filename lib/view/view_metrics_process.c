@@ -61,11 +61,31 @@ static void add_checks(struct lb_text *t, const struct lb_snapshot *s)
 			      s->check_delay_max);
 }
 
+/* What other nodes know of this one's connections and this one of theirs, and what came of it. */
+static void add_wake(struct lb_text *t, const struct lb_snapshot_wake *w)
+{
+	metric_single(t, "lbd_wake_nodes", "gauge", "Other nodes that are told of this owner's connections.",
+		      w->listeners);
+	metric_family(t, "lbd_wake_connections", "gauge",
+		      "Connections to be woken should their owner die: told to other nodes, held of another.");
+	metric_labelled(t, "lbd_wake_connections", "kind", "told", w->told);
+	metric_labelled(t, "lbd_wake_connections", "kind", "held", w->held);
+	metric_single(t, "lbd_wake_dropped_total", "counter", "Connections that found no room among those to be woken.",
+		      w->dropped);
+	metric_family(t, "lbd_wake_woken_total", "counter", "Connections of dead owners that were woken here, by end.");
+	metric_labelled(t, "lbd_wake_woken_total", "end", "client", w->woken_clients);
+	metric_labelled(t, "lbd_wake_woken_total", "end", "server", w->woken_servers);
+	metric_family(t, "lbd_wake_segments_total", "counter", "Segments to wake connections, by outcome.");
+	metric_labelled(t, "lbd_wake_segments_total", "outcome", "sent", w->segments);
+	metric_labelled(t, "lbd_wake_segments_total", "outcome", "failed", w->failed);
+}
+
 void view_metrics_process(struct lb_text *t, const struct lb_snapshot *s)
 {
 	add_checks(t, s);
 	add_threads(t, s);
 	add_events(t, s);
+	add_wake(t, &s->wake);
 	add_usage(t, &s->keeper.process, &s->process);
 	metric_single_seconds(t, "lbd_keeper_age_seconds", "Time since the keeper last spoke to the proxy.",
 			      s->keeper_age);

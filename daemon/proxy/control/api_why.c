@@ -57,6 +57,28 @@ static void add_node(struct lb_text *out, const struct lb_snapshot_node *node)
 			     (unsigned)node->ready_servers, (unsigned)node->total_servers);
 }
 
+/* What becomes of clients if the owner dies, and what became of those of the last one. */
+static void add_wake(struct lb_text *out, const struct wake *wake, bool active)
+{
+	struct lb_snapshot_wake w;
+
+	wake_fill(wake, &w);
+	if (!w.possible)
+		lb_text_add(out, "  without key_file no node can wake the clients of an owner that dies\n");
+	else if (active)
+		lb_text_addf(out, "  %u other nodes know %u of its connections and wake them if it dies\n",
+			     (unsigned)w.listeners, (unsigned)w.told);
+	else
+		lb_text_addf(out, "  it knows %u connections of the owner and wakes them if that dies\n",
+			     (unsigned)w.held);
+	if (w.woken_clients > 0)
+		lb_text_addf(out, "  it has woken %llu clients and %llu connections to servers of owners that died\n",
+			     (unsigned long long)w.woken_clients, (unsigned long long)w.woken_servers);
+	if (w.dropped > 0)
+		lb_text_addf(out, "  %llu connections found no room: nobody can wake them\n",
+			     (unsigned long long)w.dropped);
+}
+
 static void add_vip(struct lb_text *out, const struct collect_source *picture)
 {
 	const struct lb_snapshot_keeper *k = &picture->keeper;
@@ -73,6 +95,7 @@ static void add_vip(struct lb_text *out, const struct collect_source *picture)
 			     k->foreign_mac[4], k->foreign_mac[5]);
 	for (uint32_t i = 0; i < k->node_count && i < LB_NODES_MAX; i++)
 		add_node(out, &k->nodes[i]);
+	add_wake(out, picture->wake, k->role == VRRP_ACTIVE);
 }
 
 static void add_overview(struct lb_text *out, const struct api *a)

@@ -198,6 +198,9 @@ static void on_message(void *ctx, enum ipc_type type, const void *body, size_t s
 	case IPC_SOCKETS:
 		c->hooks.sockets(c->hooks.ctx, body, fds);
 		break;
+	case IPC_WOKEN:
+		c->hooks.woken(c->hooks.ctx, body);
+		break;
 	default:
 		lb_error("keeper sent message type=%d that only the proxy sends", (int)type);
 	}
@@ -250,6 +253,11 @@ void channel_repair(struct channel *c, const struct ipc_repair *question, const 
 void channel_need_sockets(struct channel *c, const struct ipc_sockets *question)
 {
 	ipc_post(c->ipc, IPC_NEED_SOCKETS, question, sizeof(*question));
+}
+
+void channel_wake(struct channel *c, const struct ipc_wake *what)
+{
+	ipc_post(c->ipc, IPC_WAKE, what, sizeof(*what));
 }
 
 bool channel_request(struct channel *c, const struct ipc_request *request, channel_on_reply *on_reply_, void *ctx)

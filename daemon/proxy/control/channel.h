@@ -31,6 +31,7 @@ struct channel_hooks {
 	void (*move)(void *ctx, const struct ipc_move *what);
 	void (*repaired)(void *ctx, const struct ipc_repair *answer);
 	void (*sockets)(void *ctx, const struct ipc_sockets *answer, const int *fds);
+	void (*woken)(void *ctx, const struct ipc_woken *woken);
 	/* The keeper is gone. */
 	void (*closed)(void *ctx, const char *why);
 	void *ctx;
@@ -45,6 +46,9 @@ void channel_moved(struct channel *c, const struct ipc_moved *moved);
 /* fds stay the caller's. */
 void channel_repair(struct channel *c, const struct ipc_repair *question, const int *fds);
 void channel_need_sockets(struct channel *c, const struct ipc_sockets *question);
+
+/* What goes beyond the keeper's rate is not sent. */
+void channel_wake(struct channel *c, const struct ipc_wake *what);
 
 /* code and text are borrowed; called once. */
 typedef void channel_on_reply(void *ctx, bool ok, const char *code, const char *text);

@@ -149,6 +149,7 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	for (size_t i = 0; i < out->service_count; i++)
 		fill_service(source->roster->services[i], conf, now, &out->services[i], out);
 	fill_threads(source, out);
+	wake_fill(source->wake, &out->wake);
 	process_use_fill(&out->process);
 	memcpy(out->check_results, checker_stats(source->checker)->results, sizeof(out->check_results));
 	out->check_delay_max = checker_stats(source->checker)->delay_max;

@@ -8,6 +8,7 @@
 #include "daemon/proxy/control/crew.h"
 #include "daemon/proxy/control/recorder.h"
 #include "daemon/proxy/control/roster.h"
+#include "daemon/proxy/control/wake.h"
 
 /* Where the picture comes from; everything borrowed, kept up to date by control. */
 struct collect_source {
@@ -15,6 +16,7 @@ struct collect_source {
 	const struct recorder *recorder;
 	struct crew *crew;
 	struct checker *checker;
+	const struct wake *wake;
 	const struct conf_set *set;	  /* in force */
 	struct lb_snapshot_keeper keeper; /* what it said last */
 	lb_time keeper_at, started;

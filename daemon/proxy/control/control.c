@@ -1,6 +1,7 @@
 #include "daemon/proxy/control/control.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "daemon/proxy/control/control_state.h"
@@ -105,6 +106,9 @@ static void on_worker_message(void *ctx, struct message *m)
 		if (server)
 			checker_connect_silent(c->checker, server);
 		break;
+	case MESSAGE_TUPLES:
+		wake_on_news(c->wake, m);
+		break;
 	default:
 		break;
 	}
@@ -160,6 +164,21 @@ struct roster_hooks control_roster_hooks(struct control *c)
 				     .ctx = c};
 }
 
+/* ---- other nodes ---- */
+
+static void on_greeted(void *ctx, uint32_t node, struct move_stream *stream, enum move_frame type, const uint8_t *data,
+		       size_t len)
+{
+	struct control *c = ctx;
+
+	if (type == MOVE_FRAME_HELLO)
+		move_greeted(c->move, stream, data, len);
+	else if (type == MOVE_FRAME_TUPLES)
+		wake_greeted(c->wake, node, stream, data, len);
+	else
+		move_stream_free(stream);
+}
+
 /* ---- life ---- */
 
 static void init_timers(struct control *c)
@@ -199,16 +218,20 @@ struct control *control_new(const struct control_params *params)
 					    .orders = c->orders,
 					    .changed = on_readiness_changed,
 					    .ctx = c};
+	c->wake = wake_new(&(struct wake_params){.loop = c->loop, .crew = c->crew, .recorder = c->recorder});
+	c->door = peer_door_new(c->loop, &(struct peer_door_hooks){.greeted = on_greeted, .ctx = c});
 	c->picture = (struct collect_source){.roster = &c->roster,
 					     .recorder = c->recorder,
 					     .checker = c->checker,
 					     .crew = c->crew,
+					     .wake = c->wake,
 					     .started = clock_now()};
 	init_timers(c);
 	hooks = control_keeper_hooks(c);
 	c->channel = must(channel_new(c->loop, params->channel_fd, &hooks));
 	c->move = move_new(c->loop, c->crew);
 	move_set_channel(c->move, c->channel);
+	wake_set_channel(c->wake, c->channel);
 	return c;
 }
 
@@ -225,6 +248,10 @@ void control_free(struct control *c)
 	ev_timer_stop(c->loop, &c->tick);
 	ev_timer_stop(c->loop, &c->health);
 	ev_timer_stop(c->loop, &c->health_soon);
+	peer_door_free(c->door);
+	wake_free(c->wake);
+	move_keys_free(c->keys);
+	explicit_bzero(&c->setup, sizeof(c->setup));
 	move_free(c->move);
 	channel_free(c->channel);
 	/* Threads first: they count on blocks and use views. */

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -79,6 +80,8 @@ static void on_commit(void *ctx, struct conf_set *set, struct listen_set *listen
 	listen_set_replace(&c->listeners, listeners);
 	publisher_set_conf(c->publisher, set);
 	c->picture.set = set;
+	peer_door_set_conf(c->door, set->conf);
+	wake_set_conf(c->wake, set->conf, set->own_node);
 	lb_log_set_level((enum lb_log_level)set->conf->log_level);
 	conf_set_release(former);
 	if (!former) {
@@ -94,6 +97,7 @@ static void on_keeper_status(void *ctx, const struct lb_snapshot_keeper *keeper)
 
 	c->picture.keeper = *keeper;
 	c->picture.keeper_at = clock_now();
+	wake_keeper_status(c->wake, keeper);
 }
 
 static void on_keeper_event(void *ctx, const struct lb_event *event)
@@ -164,7 +168,20 @@ static void on_stop(void *ctx)
 
 static void on_move_setup(void *ctx, const struct ipc_move_setup *setup, int listener)
 {
-	move_setup(((struct control *)ctx)->move, setup, listener);
+	struct control *c = ctx;
+	bool same = memcmp(&c->setup, setup, sizeof(*setup)) == 0;
+	struct move_keys *former = c->keys;
+
+	move_setup(c->move, setup);
+	c->setup = *setup;
+	if (!same)
+		c->keys = setup->key_count > 0 ? move_keys_new(setup) : NULL;
+	/* Handshakes under way use the former keys: they end here. */
+	peer_door_open(c->door, c->keys, listener);
+	if (same)
+		return;
+	wake_set_keys(c->wake, c->keys);
+	move_keys_free(former);
 }
 
 static void on_move(void *ctx, const struct ipc_move *what)
@@ -180,6 +197,11 @@ static void on_repaired(void *ctx, const struct ipc_repair *answer)
 static void on_sockets(void *ctx, const struct ipc_sockets *answer, const int *fds)
 {
 	move_sockets(((struct control *)ctx)->move, answer, fds);
+}
+
+static void on_woken(void *ctx, const struct ipc_woken *woken)
+{
+	wake_woken(((struct control *)ctx)->wake, woken);
 }
 
 /* Without the keeper nobody owns the VIP for us: every connection must end, and the kernel does that best. */
@@ -203,6 +225,7 @@ struct channel_hooks control_keeper_hooks(struct control *c)
 				      .move = on_move,
 				      .repaired = on_repaired,
 				      .sockets = on_sockets,
+				      .woken = on_woken,
 				      .closed = on_closed,
 				      .ctx = c};
 }

@@ -12,8 +12,10 @@
 #include "daemon/proxy/control/listen_set.h"
 #include "daemon/proxy/control/move.h"
 #include "daemon/proxy/control/order_book.h"
+#include "daemon/proxy/control/peer_door.h"
 #include "daemon/proxy/control/publish.h"
 #include "daemon/proxy/control/transition.h"
+#include "daemon/proxy/control/wake.h"
 
 struct control {
 	struct ev_loop *loop;
@@ -29,6 +31,10 @@ struct control {
 	struct transition transition;
 	struct collect_source picture;
 	struct move *move;
+	struct wake *wake;
+	struct peer_door *door;
+	struct move_keys *keys; /* of the door and of wake; NULL: there are none */
+	struct ipc_move_setup setup; /* they were made from */
 	struct api *api;
 	struct ipc_page *page;
 	int admin_fd, metrics_fd; /* -1 once the API has them */

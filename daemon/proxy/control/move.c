@@ -3,14 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <lb/log.h>
 
 #include "daemon/proxy/control/move_state.h"
 #include "daemon/proxy/control/must.h"
-#include "daemon/sys/tcp_sock.h"
 
 /* ---- repair ---- */
 
@@ -129,26 +126,6 @@ void move_step(struct move *m, const struct ipc_move *what)
 
 /* ---- life ---- */
 
-static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct move *m = io->data;
-	struct lb_endpoint peer;
-	int fd = tcp_sock_accept(io->fd, &peer);
-
-	(void)loop;
-	(void)revents;
-	if (fd >= 0)
-		move_in_accept(m, fd);
-}
-
-static void close_listener(struct move *m)
-{
-	ev_io_stop(m->loop, &m->listener);
-	if (m->listener.fd >= 0)
-		close(m->listener.fd);
-	m->listener.fd = -1;
-}
-
 struct move *move_new(struct ev_loop *loop, struct crew *crew)
 {
 	struct move *m = must(calloc(1, sizeof(*m)));
@@ -156,8 +133,6 @@ struct move *move_new(struct ev_loop *loop, struct crew *crew)
 	m->loop = loop;
 	m->crew = crew;
 	move_out_init(m);
-	ev_io_init(&m->listener, on_acceptable, -1, EV_READ);
-	m->listener.data = m;
 	return m;
 }
 
@@ -166,7 +141,7 @@ void move_set_channel(struct move *m, struct channel *channel)
 	m->channel = channel;
 }
 
-void move_setup(struct move *m, const struct ipc_move_setup *setup, int listener)
+void move_setup(struct move *m, const struct ipc_move_setup *setup)
 {
 	struct move_keys *keys = setup->key_count > 0 ? move_keys_new(setup) : NULL;
 
@@ -174,11 +149,6 @@ void move_setup(struct move *m, const struct ipc_move_setup *setup, int listener
 	if (m->out == NULL && m->in == NULL)
 		move_keys_free(m->keys);
 	m->keys = keys;
-	close_listener(m);
-	if (listener < 0)
-		return;
-	ev_io_set(&m->listener, listener, EV_READ);
-	ev_io_start(m->loop, &m->listener);
 }
 
 void move_free(struct move *m)
@@ -189,7 +159,6 @@ void move_free(struct move *m)
 	m->in_id = 0;
 	move_in_drop(m);
 	move_out_free(m);
-	close_listener(m);
 	move_keys_free(m->keys);
 	free(m->turn.fds);
 	free(m->preview);

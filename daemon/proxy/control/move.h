@@ -12,14 +12,18 @@
 #include "daemon/proxy/control/crew.h"
 
 struct move;
+struct move_stream;
 
 struct move *move_new(struct ev_loop *loop, struct crew *crew);
 /* Before anything else, once the channel is there. */
 void move_set_channel(struct move *m, struct channel *channel);
 void move_free(struct move *m);
 
+/* Another node's proxy has begun (peer_door.h) with HELLO; the stream becomes move's. */
+void move_greeted(struct move *m, struct move_stream *stream, const uint8_t *hello, size_t len);
+
 /* What the keeper says; descriptors become move's. */
-void move_setup(struct move *m, const struct ipc_move_setup *setup, int listener);
+void move_setup(struct move *m, const struct ipc_move_setup *setup);
 void move_step(struct move *m, const struct ipc_move *what);
 void move_repaired(struct move *m, const struct ipc_repair *answer);
 void move_sockets(struct move *m, const struct ipc_sockets *answer, const int *fds);

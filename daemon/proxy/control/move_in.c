@@ -224,13 +224,11 @@ static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_
 {
 	struct move *m = ctx;
 
-	if (!m->in_greeted && type == MOVE_FRAME_HELLO && len == 8 && m->in_id != 0 && lb_get64(data) == m->in_id)
-		m->in_greeted = true;
-	else if (m->in_greeted && type == MOVE_FRAME_PREVIEW && m->arrivals.list == NULL)
+	if (type == MOVE_FRAME_PREVIEW && m->arrivals.list == NULL)
 		on_preview(m, data, len);
-	else if (m->in_greeted && type == MOVE_FRAME_RECORDS && m->arrivals.list == NULL)
+	else if (type == MOVE_FRAME_RECORDS && m->arrivals.list == NULL)
 		keep_records(m, data, len);
-	else if (m->in_greeted && type == MOVE_FRAME_END && len == 4 && m->arrivals.list == NULL)
+	else if (type == MOVE_FRAME_END && len == 4 && m->arrivals.list == NULL)
 		on_end(m, lb_get32(data));
 	else
 		refuse(m, "a frame that nobody expects");
@@ -245,22 +243,17 @@ static void on_lost(void *ctx, const char *why)
 	close_in(m);
 }
 
-static void on_ready(void *ctx)
+void move_greeted(struct move *m, struct move_stream *stream, const uint8_t *hello, size_t len)
 {
-	(void)ctx;
-}
+	struct move_stream_hooks hooks = {.frame = on_frame, .lost = on_lost, .ctx = m};
 
-void move_in_accept(struct move *m, int fd)
-{
-	struct move_stream_hooks hooks = {.ready = on_ready, .frame = on_frame, .lost = on_lost, .ctx = m};
-
-	/* One at a time, and only while the keeper expects one. */
-	if (m->keys == NULL || m->in != NULL || m->in_id == 0) {
-		close(fd);
+	/* One at a time, and only the one that the keeper expects. */
+	if (m->in != NULL || m->in_id == 0 || len != 8 || lb_get64(hello) != m->in_id) {
+		move_stream_free(stream);
 		return;
 	}
-	m->in_greeted = false;
-	m->in = move_stream_accept(m->loop, m->keys, fd, &hooks);
+	m->in = stream;
+	move_stream_set_hooks(stream, &hooks);
 }
 
 /* ---- the keeper's word ---- */

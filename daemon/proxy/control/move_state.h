@@ -48,11 +48,9 @@ struct move {
 	struct crew *crew;
 	struct channel *channel;
 	struct move_keys *keys; /* NULL: sessions cannot move */
-	ev_io listener;		/* fd -1: none */
 	uint64_t out_id, in_id; /* of the hand-over under way; 0 none */
 	struct move_stream *out, *in;
 	uint64_t revived_id;
-	bool in_greeted;
 	uint32_t sent, stay;
 	/* The owner serves until its queues are short, or this has come (ev_now); 0: the peer is not prepared yet. */
 	ev_tstamp narrow_until;
@@ -88,7 +86,6 @@ int move_sockets_take(struct move *m, const struct lb_endpoint *local);
 void move_sockets_close(struct move *m);
 
 /* move_in.c */
-void move_in_accept(struct move *m, int fd);
 void move_in_expect(struct move *m, uint64_t id);
 void move_in_revive(struct move *m);
 /* Forget what has arrived and what is under way. */

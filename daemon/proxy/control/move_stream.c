@@ -13,7 +13,6 @@
 #include <lb/bytes.h>
 
 #include "daemon/proxy/control/must.h"
-#include "daemon/sys/tcp_sock.h"
 
 /* A frame: type (1), length (4), data. */
 #define HEAD	   5
@@ -349,6 +348,21 @@ void move_stream_send(struct move_stream *s, enum move_frame type, const uint8_t
 	s->out.end += HEAD + len;
 	if (s->shaken)
 		watch(s, EV_READ | EV_WRITE);
+}
+
+void move_stream_set_hooks(struct move_stream *s, const struct move_stream_hooks *hooks)
+{
+	s->hooks = *hooks;
+}
+
+size_t move_stream_queued(const struct move_stream *s)
+{
+	return s->out.end - s->out.start;
+}
+
+void move_stream_set_options(struct move_stream *s, const struct tcp_sock_options *options)
+{
+	tcp_sock_set_options(s->io.fd, options);
 }
 
 void move_stream_free(struct move_stream *s)

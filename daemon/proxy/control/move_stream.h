@@ -11,6 +11,7 @@
 #include <lb/addr.h>
 
 #include "daemon/ipc/ipc.h"
+#include "daemon/sys/tcp_sock.h"
 
 /* A longer frame ends the stream. */
 #define MOVE_FRAME_MAX (64u * 1024 * 1024)
@@ -22,7 +23,8 @@ enum move_frame {
 	MOVE_FRAME_RECORDS,   /* the next bytes of the row of records (session_state.h) */
 	MOVE_FRAME_END,	      /* how many records there were (4) */
 	MOVE_FRAME_RESULT,    /* the answer: how many could be set up (4) */
-	MOVE_FRAME_LAST_ = MOVE_FRAME_RESULT,
+	MOVE_FRAME_TUPLES,    /* on a stream of its own: a batch of connections (tuple_record.h) */
+	MOVE_FRAME_LAST_ = MOVE_FRAME_TUPLES,
 };
 
 struct move_stream;
@@ -51,6 +53,12 @@ struct move_stream *move_stream_accept(struct ev_loop *loop, struct move_keys *k
 				       const struct move_stream_hooks *hooks);
 /* Queue a frame (copied). */
 void move_stream_send(struct move_stream *s, enum move_frame type, const uint8_t *data, size_t len);
+/* Somebody else goes on with it; also from inside of a hook. */
+void move_stream_set_hooks(struct move_stream *s, const struct move_stream_hooks *hooks);
+/* Bytes that the other end has not taken yet. */
+size_t move_stream_queued(const struct move_stream *s);
+/* What finds out that the other end is gone. */
+void move_stream_set_options(struct move_stream *s, const struct tcp_sock_options *options);
 /* Close. NULL is fine. */
 void move_stream_free(struct move_stream *s);
 

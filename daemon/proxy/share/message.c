@@ -18,5 +18,6 @@ struct message *message_new(enum message_kind kind)
 
 void message_free(struct message *m)
 {
+	free(m->news);
 	free(m);
 }

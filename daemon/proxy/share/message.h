@@ -10,6 +10,7 @@
 
 #include <lb/flow.h>
 #include <lb/session_state.h>
+#include <lb/tuple_record.h>
 
 #include "daemon/proxy/share/pool_view.h"
 
@@ -27,6 +28,7 @@ enum message_kind {
 	MESSAGE_ADOPT,	       /* arrivals: the caller's until MESSAGE_ADOPTED */
 	MESSAGE_LIST_RESTING,  /* which descriptors are to leave repair; answered by MESSAGE_FROZEN */
 	MESSAGE_REVIVE,	       /* adopted sessions begin to move; answered by MESSAGE_REVIVED */
+	MESSAGE_TELL_TUPLES,   /* tell all connections of the VIP anew; count: workers, 0: tell nothing any more */
 	/* worker -> control */
 	MESSAGE_VIEW_RETIRED, /* view: back to control */
 	MESSAGE_SESSIONS_ENDED,
@@ -34,6 +36,7 @@ enum message_kind {
 	MESSAGE_CONNECT_FAILED, /* server: could not be connected; sent at most each 10 ms per server and worker */
 	MESSAGE_CONNECT_OK,	/* server: the first success after a reported failure */
 	MESSAGE_CONNECT_SILENT, /* server: another one answered while it was silent; at most each 10 ms as well */
+	MESSAGE_TUPLES,		/* news: goes with the message; token: of the order to tell */
 	MESSAGE_STOPPED,
 	MESSAGE_FROZEN, /* fds, count: sockets of sessions that stand still; fds belongs to the receiver (free) */
 	MESSAGE_DUMPED, /* bytes, size: records (session_state.h), owned by the receiver (free); count: how many; stay
@@ -43,6 +46,13 @@ enum message_kind {
 	MESSAGE_THAWED,
 	MESSAGE_ADOPTED, /* count: sessions that could be set up; the others' descriptors are closed */
 	MESSAGE_REVIVED, /* count */
+};
+
+/* Connections that were closed, then those that were opened (worker/tuples.h). */
+struct tuple_news {
+	uint32_t count;
+	uint64_t untold; /* sessions so far for which there was no room */
+	struct tuple_change changes[];
 };
 
 enum end_scope {
@@ -87,6 +97,7 @@ struct message {
 	uint8_t *bytes;
 	size_t size;
 	struct session_arrival *arrivals;
+	struct tuple_news *news;
 };
 
 /* Zeroed; aborts the process when memory is short (a message that cannot be sent has no other answer). */

@@ -36,7 +36,8 @@ enum session_rest {
 };
 
 struct session {
-	struct lb_list node; /* worker->sessions.list */
+	struct lb_list node;  /* worker->sessions.list */
+	struct lb_list fresh; /* worker->tuples.fresh, while no peer was told of it */
 	struct wheel_entry timer;
 	struct worker *worker;
 	struct worker_service *service;
@@ -53,6 +54,7 @@ struct session {
 	bool on_vip, source_counted, options_set;
 	bool awaits_header;   /* a PROXY header of the client; no server is chosen before */
 	uint8_t send_proxy;   /* enum lb_proxy_header */
+	uint32_t tuple_slot;  /* 1 + the one that peers know it by; 0: they do not */
 	uint16_t header_seen; /* bytes of an unfinished PROXY header */
 	uint8_t farewell;     /* enum farewell */
 	uint8_t rest;	      /* enum session_rest */

@@ -45,6 +45,7 @@ struct session *session_set_take(struct worker *w)
 	lb_list_init(&s->node);
 	lb_list_add_tail(&set->list, &s->node);
 	set->count++;
+	tuples_add(w, s);
 	return s;
 }
 
@@ -52,6 +53,7 @@ void session_set_give(struct worker *w, struct session *s)
 {
 	struct session_set *set = &w->sessions;
 
+	tuples_remove(w, s);
 	lb_list_del(&s->node);
 	set->count--;
 	if (set->spare_count >= SPARE_MAX) {

@@ -16,6 +16,7 @@
 #include "daemon/proxy/worker/session_log.h"
 #include "daemon/proxy/worker/session_set.h"
 #include "daemon/proxy/worker/splice_pool.h"
+#include "daemon/proxy/worker/tuples.h"
 #include "daemon/proxy/worker/wheel.h"
 #include "daemon/proxy/worker/worker.h"
 
@@ -35,6 +36,7 @@ struct worker {
 	struct listener_set listeners;
 	struct session_set sessions;
 	struct session_log log;
+	struct tuples tuples;
 	struct wheel wheel;    /* deadlines of sessions, visited at each tick */
 	struct wheel attempts; /* of connection attempts, to the millisecond */
 	struct buffer_pool buffers;

@@ -137,6 +137,9 @@ static void on_order(void *ctx, struct message *m)
 	case MESSAGE_STOP:
 		stop(w, m);
 		break;
+	case MESSAGE_TELL_TUPLES:
+		tuples_order(w, m);
+		break;
 	case MESSAGE_PREVIEW:
 	case MESSAGE_NARROW:
 	case MESSAGE_FREEZE:
@@ -181,6 +184,7 @@ static void tick(struct worker *w)
 	}
 	listener_try_resume(w);
 	pool_refresh(w);
+	tuples_tick(w);
 	wheel_advance(&w->wheel, w->now, on_session_due, w);
 	w->next_tick = w->now + TICK;
 }
@@ -230,6 +234,7 @@ static void *run(void *arg)
 	connect_free_spare(w);
 	reserve_close(&w->reserve);
 	session_set_free(&w->sessions);
+	tuples_free(&w->tuples);
 	buffer_pool_free(&w->buffers);
 	splice_pool_free(&w->pipes);
 	last = message_new(MESSAGE_STOPPED);
@@ -292,6 +297,7 @@ struct worker *worker_start(const struct worker_params *params, struct lb_err *e
 		goto fail;
 	splice_pool_init(&w->pipes, capacity_pipes());
 	session_set_init(&w->sessions);
+	tuples_init(&w->tuples);
 	session_log_init(&w->log);
 	listener_set_init(w);
 	error = start_thread(w);

@@ -124,6 +124,17 @@ struct lb_snapshot_service {
 	size_t server_count;
 };
 
+/* Waking the clients of an owner that died: what is told to the other nodes, what they told, what came of it. */
+struct lb_snapshot_wake {
+	bool possible;			       /* there is a key: connections are told at all */
+	uint32_t listeners;		       /* other nodes that are being told */
+	uint32_t told;			       /* own connections that they know */
+	uint32_t held;			       /* connections of another owner that this node knows */
+	uint64_t woken_clients, woken_servers; /* connections, at all takeovers */
+	uint64_t segments, failed;	       /* sent to them; not sent */
+	uint64_t dropped;		       /* connections that found no room */
+};
+
 struct lb_snapshot_thread {
 	char name[16];
 	lb_duration stall_max;
@@ -140,6 +151,7 @@ struct lb_snapshot {
 	struct lb_snapshot_thread *threads;
 	size_t thread_count;
 	uint64_t hedged_won, hedged_lost, hedged_denied;
+	struct lb_snapshot_wake wake;
 	struct lb_snapshot_process process; /* the proxy */
 	uint64_t check_results[HEALTH_RESULT_COUNT_];
 	lb_duration check_delay_max; /* longest that a check began after it was due */

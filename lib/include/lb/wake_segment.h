@@ -11,8 +11,8 @@
 
 #include <lb/addr.h>
 
-/* IPv6 header, TCP header, timestamps. */
-#define WAKE_SEGMENT_MAX 72
+/* IPv6 header, TCP header. */
+#define WAKE_SEGMENT_MAX 60
 
 /* The IP packet from -> to, of one family; its length. 0: the families differ, or there is none. */
 size_t wake_segment_encode(const struct lb_endpoint *from, const struct lb_endpoint *to, uint8_t out[WAKE_SEGMENT_MAX]);
