@@ -13,7 +13,8 @@
 
 struct fence {
 	enum lb_fence_mode wished, in_force;
-	struct nft *nft; /* NULL: not available */
+	struct nft *nft; /* NULL: not available, because of: */
+	int missing;	 /* -errno */
 	struct lb_addr vips[LB_VIPS_MAX];
 	size_t vip_count;
 	bool arp_guarded;
@@ -24,7 +25,6 @@ struct fence {
 struct fence *fence_new(enum lb_fence_mode wished, struct lb_err *err)
 {
 	struct fence *f = calloc(1, sizeof(*f));
-	struct lb_err why;
 
 	if (!f) {
 		lb_err_set(err, "out of memory");
@@ -33,9 +33,8 @@ struct fence *fence_new(enum lb_fence_mode wished, struct lb_err *err)
 	f->wished = f->in_force = wished;
 	f->log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	/* Also needed to remove what a former run with another mode left. */
-	f->nft = nft_open(&why);
-	if (!f->nft)
-		lb_warning("%s", why.text);
+	f->nft = nft_open();
+	f->missing = f->nft ? 0 : -errno;
 	return f;
 }
 
@@ -68,7 +67,7 @@ static void weaken(struct fence *f, int rc)
 
 static void install(struct fence *f)
 {
-	int rc = f->nft ? nft_install(f->nft, f->vips, f->vip_count, &f->arp_guarded) : -EPROTONOSUPPORT;
+	int rc = f->nft ? nft_install(f->nft, f->vips, f->vip_count, &f->arp_guarded) : f->missing;
 
 	if (rc != 0) {
 		weaken(f, rc);
@@ -187,8 +186,7 @@ void fence_close_to_new(struct fence *f, lb_duration length)
 bool fence_purge_allowed(struct lb_err *err)
 {
 	const struct timespec pause = {.tv_nsec = LB_MSEC(20)};
-	struct lb_err none;
-	struct nft *nft = nft_open(&none);
+	struct nft *nft = nft_open();
 	bool held;
 
 	/* Without nf_tables nobody holds anything. */
@@ -205,8 +203,7 @@ bool fence_purge_allowed(struct lb_err *err)
 
 bool fence_purge(struct lb_err *err)
 {
-	struct lb_err none;
-	struct nft *nft = nft_open(&none);
+	struct nft *nft = nft_open();
 	int rc;
 
 	if (!nft)

@@ -36,18 +36,18 @@ struct nft {
 	char answer[16384];
 };
 
-struct nft *nft_open(struct lb_err *err)
+struct nft *nft_open(void)
 {
 	struct nft *n = calloc(1, sizeof(*n));
 
-	if (!n) {
-		lb_err_set(err, "out of memory");
+	if (!n)
 		return NULL;
-	}
 	n->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!n->socket || mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		lb_err_errno(err, errno, "cannot open nf_tables");
+		int why = errno;
+
 		nft_close(n);
+		errno = why;
 		return NULL;
 	}
 	n->port = mnl_socket_get_portid(n->socket);

@@ -12,12 +12,12 @@
 #include <stddef.h>
 
 #include <lb/addr.h>
-#include <lb/err.h>
 #include <lb/time.h>
 
 struct nft;
 
-struct nft *nft_open(struct lb_err *err);
+/* NULL with errno, where this kernel or this process has no nf_tables. */
+struct nft *nft_open(void);
 void nft_close(struct nft *n);
 
 /*

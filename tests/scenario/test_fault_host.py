@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import pytest
@@ -164,6 +165,30 @@ def test_kernel_without_nf_tables(lab: Lab, measured: Measured) -> None:
     measured("no nf_tables, owner killed: two owners", trial.arp.both_ms(), "ms", at_most=3000)
     assert trial.arp.owners() == (peer.name,)
     trial.check(both_ms=None)
+
+
+def test_restricted_environment(lab: Lab) -> None:
+    """A container of little rights: a user namespace, no realtime, no locked memory, no account and group, no nf_tables, no
+    sandboxes. lbd serves, and says of each once what is missing and what that means, and warns of nothing else."""
+    for node in lab.lbs:
+        argv = node.lbd_argv
+        node.lbd_argv = lambda *arguments, argv=argv: ["prlimit", "--memlock=65536:65536", *argv(*arguments)]  # type: ignore[method-assign]
+    shims = [node_faults.preload(name)["LD_PRELOAD"] for name in ("no_netfilter", "no_sandbox")]
+    owner = lab.start(env={**node_faults.preload("no_sandbox"), "LD_PRELOAD": ":".join(shims)})
+    assert owner.lbctl("reload").code == 0 and owner.lbctl("failover", "--wait").code == 0
+    wanted = [
+        r"lbd memory is not locked: RLIMIT_MEMLOCK is below 64 MB; set LimitMEMLOCK=infinity",
+        r"lbd no realtime priority: \S.*; elections may be late under load",
+        r'lbd fence=address reason="the kernel has no nf_tables": a node that hangs may answer for the VIP .* up to 3 s .*',
+        *(f"{name} {what} are not restricted: .*" for name in ("lbd", "lbd-proxy") for what in ("files", "system calls")),
+    ]
+    for node in lab.lbs:
+        told = re.findall(r"^<[0-4]>(.*)$", node.log.read_text(encoding="utf-8"), re.MULTILINE)
+        # Where the machine has a group lbd, the namespace cannot give it the socket.
+        told = [line for line in told if not re.search(r"group .*admin socket|admin socket .*group", line)]
+        for pattern in wanted:
+            assert len([line for line in told if re.fullmatch(pattern, line)]) == 1, (pattern, told)
+        assert len(told) == len(wanted), told
 
 
 def test_interval_of_10_ms_power_off(lab: Lab, measured: Measured) -> None:

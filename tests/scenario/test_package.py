@@ -9,7 +9,7 @@ from typing import Iterator
 
 import pytest
 
-from lab import eventually, package, sanitizer, systemd, topology
+from lab import eventually, package, paths, sanitizer, systemd, topology
 from lab.systemd import UNIT, SystemdLab, SystemdNode
 
 from measure import failures
@@ -74,16 +74,26 @@ def test_contents(deb: Path) -> None:
     package.run("lintian", "--fail-on", "error", "--allow-root", deb)
 
 
-@pytest.mark.skipif(os.environ.get("LBD_FULL") != "1", reason="builds the package twice: LBD_FULL=1")
-def test_reproducible(tmp_path: Path) -> None:
-    """Another directory, time zone, umask and no compiler cache: the same bytes."""
-    first = package.build(tmp_path / "here")
+def build_elsewhere(out: Path, **environment: str) -> Path:
+    """The package, built with another time zone, umask, home and compiler."""
     before = os.umask(0o077)
     try:
-        second = package.build(tmp_path / "elsewhere", TZ="Asia/Tokyo", CC="gcc", HOME="/nonexistent")
+        return package.build(out, TZ="Asia/Tokyo", CC="gcc", HOME="/nonexistent", **environment)
     finally:
         os.umask(before)
-    assert first.read_bytes() == second.read_bytes()
+
+
+def test_packed_reproducibly(deb: Path, tmp_path: Path) -> None:
+    """The same programs packed at another time and place: the same bytes."""
+    again = build_elsewhere(tmp_path, LBD_PREBUILT=str(paths.build()))
+    assert deb.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.skipif(os.environ.get("LBD_FULL") != "1", reason="builds the package twice: LBD_FULL=1")
+def test_reproducible(tmp_path: Path) -> None:
+    """Built from the sources in two directories: the same bytes."""
+    first = package.build(tmp_path / "here")
+    assert first.read_bytes() == build_elsewhere(tmp_path / "elsewhere").read_bytes()
 
 
 def test_install_and_enable(bare: SystemdLab, deb: Path, before: dict[str, object]) -> None:

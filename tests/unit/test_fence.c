@@ -185,11 +185,10 @@ END_TEST
 
 static struct nft *guard(void)
 {
-	struct lb_err err;
-	struct nft *n = nft_open(&err);
+	struct nft *n = nft_open();
 	bool arp;
 
-	ck_assert_msg(n != NULL, "%s", err.text);
+	ck_assert_msg(n != NULL, "%s", strerror(errno));
 	ck_assert_int_eq(nft_install(n, &vip, 1, &arp), 0);
 	ck_assert(arp);
 	return n;
