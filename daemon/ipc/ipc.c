@@ -40,6 +40,8 @@ static const struct {
     {IPC_SOCKETS,	  sizeof(struct ipc_sockets)	    },
     {IPC_MOVED,		sizeof(struct ipc_moved)		},
     {IPC_REPAIR,	 sizeof(struct ipc_repair)	  },
+    {IPC_SUCCESSION,     sizeof(struct ipc_succession)	  },
+    {IPC_SUCCEEDED,	    sizeof(struct ipc_succeeded)	},
     {IPC_NEED_SOCKETS,   sizeof(struct ipc_sockets)	 },
     {IPC_WAKE,	       sizeof(struct ipc_wake)	      },
     {IPC_WOKEN,		sizeof(struct ipc_woken)		},

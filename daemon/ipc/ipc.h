@@ -47,6 +47,7 @@ enum ipc_type {
 	IPC_SOCKETS,	   /* struct ipc_sockets, as asked; fds: one for each bit of made */
 	IPC_STATE, /* no body; fds: files of events and orders (lb/state_file.h); behind HELLO, where there are any */
 	IPC_WOKEN, /* struct ipc_woken, for each IPC_WAKE */
+	IPC_SUCCESSION, /* struct ipc_succession; fd with GIVE and TAKE: an end of the pair between the two proxies */
 	/* proxy -> keeper */
 	IPC_CONF_PREPARED = 64, /* struct ipc_conf_result */
 	IPC_CONF_APPLIED,	/* struct ipc_conf */
@@ -55,6 +56,7 @@ enum ipc_type {
 	IPC_REQUEST,		/* struct ipc_request */
 	IPC_MOVED,		/* struct ipc_moved */
 	IPC_REPAIR,		/* struct ipc_repair; fds: sockets that enter or leave repair */
+	IPC_SUCCEEDED,		/* struct ipc_succeeded */
 	IPC_NEED_SOCKETS,	/* struct ipc_sockets: sockets under repair, bound to VIP:port, are wanted */
 	IPC_WAKE,		/* struct ipc_wake: segments to clients and servers of an owner that died */
 };
@@ -66,6 +68,7 @@ struct ipc_hello {
 	char admin_group[64];
 	char conf_path[IPC_PATH_MAX]; /* of the configuration file, absolute */
 	uint32_t admin_gid;	      /* group whose members may change things; (uint32_t)-1 = root only */
+	bool heir; /* another proxy serves: wait for IPC_SUCCESSION before a client, a check or a request is served */
 };
 
 struct ipc_conf {
@@ -100,7 +103,7 @@ struct ipc_health {
 	struct peer_service services[PEER_MSG_SERVICES_MAX];
 };
 
-enum ipc_request_kind { IPC_REQUEST_FAILOVER = 1, IPC_REQUEST_STANDBY, IPC_REQUEST_RELOAD };
+enum ipc_request_kind { IPC_REQUEST_FAILOVER = 1, IPC_REQUEST_STANDBY, IPC_REQUEST_RELOAD, IPC_REQUEST_UPGRADE };
 
 struct ipc_request {
 	uint32_t id;
@@ -181,6 +184,26 @@ struct ipc_wake {
 
 struct ipc_woken {
 	uint32_t sent, failed;
+};
+
+/* One proxy takes over from another (lb/succession.h). GIVE and TAKE are answered by IPC_SUCCEEDED. */
+enum ipc_succession_step {
+	IPC_SUCCESSION_GIVE = 1, /* former: stand still, tell everything to the heir */
+	IPC_SUCCESSION_TAKE,	 /* heir: take it; only a failure is answered */
+	IPC_SUCCESSION_START,	 /* heir: everything is yours, serve */
+	IPC_SUCCESSION_LEAVE,	 /* former: all of it is the heir's, exit without touching it */
+	IPC_SUCCESSION_RESUME,	 /* former: there is no heir, go on */
+};
+
+struct ipc_succession {
+	enum ipc_succession_step step;
+};
+
+struct ipc_succeeded {
+	enum ipc_succession_step step;
+	bool ok;
+	uint32_t count; /* GIVE: sessions that the heir has */
+	char text[192]; /* when !ok: why */
 };
 
 /* Shared page: every thread of the proxy ticks its counter at least each 100 ms; the keeper watches them move. */

@@ -7,10 +7,9 @@
 
 #define REGULAR_INTERVAL 0.2 /* seconds between pictures when nothing changes */
 
-static void send_picture(struct bulletin *b)
+static void send_picture(const struct bulletin *b, struct ipc *ipc)
 {
 	struct lb_snapshot_keeper picture;
-	struct ipc *ipc = supervise_ipc(b->supervise);
 
 	if (!ipc)
 		return;
@@ -24,7 +23,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;
 	(void)revents;
-	send_picture(w->data);
+	struct bulletin *b = w->data;
+
+	send_picture(b, supervise_ipc(b->supervise));
 }
 
 void bulletin_init(struct bulletin *b, struct ev_loop *loop)
@@ -69,12 +70,11 @@ void bulletin_record(struct bulletin *b, const char *kind, const char *from, con
 	bulletin_event(b, &event);
 }
 
-void bulletin_repeat(struct bulletin *b)
+void bulletin_repeat(const struct bulletin *b, struct ipc *ipc)
 {
 	size_t first = b->event_count > BULLETIN_EVENTS ? b->event_count - BULLETIN_EVENTS : 0;
-	struct ipc *ipc = supervise_ipc(b->supervise);
 
-	send_picture(b);
+	send_picture(b, ipc);
 	for (size_t i = first; i < b->event_count; i++)
 		ipc_post(ipc, IPC_EVENT, &b->events[i % BULLETIN_EVENTS], sizeof(b->events[0]));
 }

@@ -33,7 +33,7 @@ void bulletin_changed(struct bulletin *b);
 void bulletin_event(struct bulletin *b, const struct lb_event *event);
 /* An event of the keeper itself: kind is its subject as well. */
 void bulletin_record(struct bulletin *b, const char *kind, const char *from, const char *to, const char *reason);
-/* A new proxy knows nothing yet: picture and kept events. */
-void bulletin_repeat(struct bulletin *b);
+/* A new proxy, at the other end of ipc, knows nothing yet: picture and kept events. */
+void bulletin_repeat(const struct bulletin *b, struct ipc *ipc);
 
 #endif

@@ -15,13 +15,13 @@
 #include "daemon/keeper/election.h"
 #include "daemon/keeper/listeners.h"
 #include "daemon/keeper/reload.h"
+#include "daemon/keeper/requests.h"
 #include "daemon/keeper/session_desk.h"
 #include "daemon/keeper/state_files.h"
+#include "daemon/keeper/succession.h"
 #include "daemon/keeper/supervise.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/notify.h"
-
-#define REQUEST_NONE 0 /* a reload that nobody waits for (SIGHUP) */
 
 struct keeper {
 	struct ev_loop *loop;
@@ -37,6 +37,8 @@ struct keeper {
 	struct session_desk sessions;
 	struct election *election;
 	struct supervise *supervise;
+	struct succession succession;
+	struct requests requests;
 	struct conf_push push;
 	struct reload reload;
 
@@ -80,31 +82,6 @@ static void on_event(void *ctx, const struct lb_event *event)
 
 /* ---- requests of the API ---- */
 
-/* What a pending change must remember to answer the proxy. */
-struct pending {
-	struct keeper *keeper;
-	uint32_t id;
-};
-
-static void reply(struct keeper *k, uint32_t id, bool ok, const char *code, const char *text)
-{
-	struct ipc_reply answer = {.id = id, .ok = ok};
-	struct ipc *ipc = supervise_ipc(k->supervise);
-
-	snprintf(answer.code, sizeof(answer.code), "%s", code);
-	snprintf(answer.text, sizeof(answer.text), "%s", text);
-	if (ipc)
-		ipc_post(ipc, IPC_REPLY, &answer, sizeof(answer));
-}
-
-static void on_request_done(void *ctx, bool ok, const char *code, const char *text)
-{
-	struct pending *p = ctx;
-
-	reply(p->keeper, p->id, ok, code, text);
-	free(p);
-}
-
 static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *code, const char *text)
 {
 	struct keeper *k = ctx;
@@ -117,57 +94,61 @@ static void on_reload_done(void *ctx, uint32_t request, bool ok, const char *cod
 	bulletin_record(&k->bulletin, "config", "", how, ok ? "reload" : text);
 	notify_ready(ok ? "configuration reloaded" : "reload refused, running on; see the log");
 	if (request != REQUEST_NONE)
-		reply(k, request, ok, code, text);
+		requests_reply(supervise_ipc(k->supervise), request, ok, code, text);
 	tell_election(k);
 }
 
-static void on_request(struct keeper *k, const struct ipc_request *request)
+static void on_upgraded(void *ctx, bool ok, const char *text, struct ipc *asker)
 {
-	struct pending *p;
+	struct keeper *k = ctx;
 
-	if (k->stopping) {
-		reply(k, request->id, false, "stopping", "the daemon stops");
-		return;
-	}
-	if (request->kind == IPC_REQUEST_RELOAD) {
-		notify_reloading();
-		reload_start(&k->reload, request->id);
-		return;
-	}
-	p = malloc(sizeof(*p));
-	if (!p) {
-		reply(k, request->id, false, "out-of-memory", "out of memory");
-		return;
-	}
-	*p = (struct pending){.keeper = k, .id = request->id};
-	if (request->kind == IPC_REQUEST_FAILOVER)
-		election_failover(k->election, request->node, on_request_done, p);
-	else if (request->kind == IPC_REQUEST_STANDBY)
-		election_standby(k->election, request->on, on_request_done, p);
-	else
-		on_request_done(p, false, "bad-request", "the keeper does not know this request");
+	bulletin_record(&k->bulletin, "proxy", "running", ok ? "upgraded" : "running", text);
+	requests_upgraded(&k->requests, ok, text, asker);
+	tell_election(k);
 }
 
 /* ---- the proxy ---- */
 
-static void on_proxy_started(void *ctx, struct ipc *ipc)
+static bool greet(struct keeper *k, struct ipc *ipc, int page_fd, bool heir)
 {
-	struct keeper *k = ctx;
 	struct ipc_hello hello = {
 	    .own_node = (uint32_t)k->own_node,
 	    .workers = k->workers,
 	    .has_metrics = k->admin.metrics_fd >= 0,
 	    .admin_gid = k->admin.gid,
+	    .heir = heir,
 	};
-	int fds[3] = {supervise_page_fd(k->supervise), k->admin.socket_fd, k->admin.metrics_fd};
+	int fds[3] = {page_fd, k->admin.socket_fd, k->admin.metrics_fd};
 
 	conf_file_name(k->conf_path, hello.conf_path, sizeof(hello.conf_path));
 	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
-	ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
+	return ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
+}
+
+/* What one proxy at a time may have. */
+static void equip(void *ctx, struct ipc *ipc)
+{
+	struct keeper *k = ctx;
+
 	if (k->state.fds[0] >= 0)
 		ipc_send(ipc, IPC_STATE, NULL, 0, k->state.fds, 2);
 	session_desk_equip(&k->sessions, ipc, k->election);
-	bulletin_repeat(&k->bulletin);
+	bulletin_repeat(&k->bulletin, ipc);
+}
+
+static bool greet_heir(void *ctx, struct ipc *ipc, int page_fd, struct conf_push *push)
+{
+	struct keeper *k = ctx;
+
+	return greet(k, ipc, page_fd, true) && conf_push_begin(push, ipc, k->conf.memfd, &k->listeners);
+}
+
+static void on_proxy_started(void *ctx, struct ipc *ipc)
+{
+	struct keeper *k = ctx;
+
+	greet(k, ipc, supervise_page_fd(k->supervise), false);
+	equip(k, ipc);
 	if (!conf_push_begin(&k->push, ipc, k->conf.memfd, &k->listeners))
 		lb_error("proxy did not take the configuration");
 }
@@ -177,6 +158,7 @@ static void on_proxy_lost(void *ctx, const char *why)
 	struct keeper *k = ctx;
 
 	k->applied = k->ticking = k->has_health = false;
+	succession_abort(&k->succession, "the running proxy ended");
 	conf_push_on_lost(&k->push, why);
 	if (!k->stopping) {
 		bulletin_record(&k->bulletin, "proxy", "running", "lost", why);
@@ -275,7 +257,10 @@ static void on_proxy_message(void *ctx, enum ipc_type type, const void *body, si
 		on_health(k, body);
 		break;
 	case IPC_REQUEST:
-		on_request(k, body);
+		requests_serve(&k->requests, body);
+		break;
+	case IPC_SUCCEEDED:
+		succession_on_succeeded(&k->succession, body);
 		break;
 	case IPC_MOVED:
 		election_moved(k->election, body);
@@ -291,6 +276,7 @@ static void on_end_sessions(void *ctx, uint32_t id)
 	struct ipc *ipc = supervise_ipc(k->supervise);
 	struct ipc_end_sessions what = {.id = id};
 
+	succession_abort(&k->succession, "the VIP leaves this node");
 	/* Without a proxy there are no sessions; the answer is not given from inside the question. */
 	if (ipc)
 		ipc_post(ipc, IPC_END_SESSIONS, &what, sizeof(what));
@@ -301,6 +287,7 @@ static void on_move(void *ctx, const struct ipc_move *what)
 	struct keeper *k = ctx;
 	struct ipc *ipc = supervise_ipc(k->supervise);
 
+	succession_abort(&k->succession, "sessions are being handed to or from another node");
 	if (ipc)
 		ipc_post(ipc, IPC_MOVE, what, sizeof(*what));
 }
@@ -327,10 +314,11 @@ static void give_up(struct keeper *k, enum keeper_exit code)
 {
 	if (k->stopping)
 		return;
-	k->stopping = true;
+	k->stopping = k->requests.stopping = true;
 	k->exit_code = code;
 	notify_stopping();
 	reload_cancel(&k->reload);
+	succession_abort(&k->succession, "the daemon stops");
 	conf_push_cancel(&k->push);
 	election_stop(k->election, on_election_stopped, k);
 }
@@ -351,10 +339,7 @@ static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (k->stopping)
-		return;
-	notify_reloading();
-	reload_start(&k->reload, REQUEST_NONE);
+	requests_reload(&k->requests, REQUEST_NONE);
 }
 
 static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
@@ -457,6 +442,8 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 		return NULL;
 	}
 	*params->conf = (struct conf_file){.memfd = -1};
+	succession_init(&k->succession, k->loop, k->supervise,
+			&(struct succession_hooks){.greet = greet_heir, .equip = equip, .done = on_upgraded, .ctx = k});
 	reload_init(&k->reload,
 		    &(struct reload_parts){.path = k->conf_path,
 					   .own_node = k->own_node,
@@ -466,6 +453,8 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 					   .supervise = k->supervise,
 					   .push = &k->push},
 		    on_reload_done, k);
+	k->requests = (struct requests){
+	    .supervise = k->supervise, .election = k->election, .reload = &k->reload, .succession = &k->succession};
 	return k;
 }
 
@@ -486,6 +475,7 @@ void keeper_free(struct keeper *k)
 	if (!k)
 		return;
 	election_free(k->election);
+	succession_close(&k->succession);
 	supervise_free(k->supervise);
 	session_desk_close(&k->sessions);
 	listeners_close(&k->listeners);

@@ -5,7 +5,6 @@
 #include <lb/log.h>
 #include <lb/ratelimit.h>
 
-#include "daemon/keeper/proxy_child.h"
 #include "daemon/sys/clock.h"
 
 #define TICK_CHECK    LB_MSEC(100)
@@ -129,19 +128,49 @@ static void on_ended(void *ctx, const char *why)
 	ev_timer_start(s->loop, &s->restart);
 }
 
+static struct proxy_child_hooks child_hooks(struct supervise *s)
+{
+	return (struct proxy_child_hooks){
+	    .message = on_channel_message, .closed = on_channel_closed, .ended = on_ended, .ctx = s};
+}
+
+/* What is known of a proxy that has just become the present one. */
+static void take_over(struct supervise *s)
+{
+	s->started_at = clock_now();
+	s->lost_told = false;
+}
+
 bool supervise_start(struct supervise *s, struct lb_err *err)
 {
-	struct proxy_child_hooks hooks = {
-	    .message = on_channel_message, .closed = on_channel_closed, .ended = on_ended, .ctx = s};
+	struct proxy_child_hooks hooks = child_hooks(s);
 
 	s->child = proxy_child_start(s->loop, s->program, &hooks, err);
 	if (!s->child)
 		return false;
-	s->started_at = clock_now();
-	s->lost_told = false;
+	take_over(s);
 	lb_info("proxy started pid=%d", (int)proxy_child_pid(s->child));
 	s->hooks.started(s->hooks.ctx, proxy_child_ipc(s->child));
 	return true;
+}
+
+const char *supervise_program(const struct supervise *s)
+{
+	return s->program;
+}
+
+struct proxy_child *supervise_replace(struct supervise *s, struct proxy_child *heir)
+{
+	struct proxy_child *former = s->child;
+	struct proxy_child_hooks hooks = child_hooks(s);
+
+	s->child = heir;
+	proxy_child_set_hooks(heir, &hooks);
+	take_over(s);
+	s->quick_deaths = 0;
+	for (uint32_t i = 0; i <= s->workers; i++)
+		s->moved_at[i] = s->started_at;
+	return former;
 }
 
 /* How long the slowest thread has stood still. */

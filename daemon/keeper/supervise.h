@@ -14,6 +14,7 @@
 #include <lb/time.h>
 
 #include "daemon/ipc/ipc.h"
+#include "daemon/keeper/proxy_child.h"
 
 struct supervise;
 
@@ -42,6 +43,13 @@ struct supervise *supervise_new(const struct supervise_params *params, struct lb
 bool supervise_start(struct supervise *s, struct lb_err *err);
 /* The page's descriptor for IPC_HELLO. */
 int supervise_page_fd(const struct supervise *s);
+/* The program that is started, by its path. */
+const char *supervise_program(const struct supervise *s);
+/*
+ * heir is the present proxy from now on, and supervise's; the former one, which runs, is the caller's. Not called while
+ * there is none.
+ */
+struct proxy_child *supervise_replace(struct supervise *s, struct proxy_child *heir);
 /* The channel to the present proxy, or NULL. */
 struct ipc *supervise_ipc(const struct supervise *s);
 /* From now on threads are expected to tick (the proxy applied its first configuration). */

@@ -52,6 +52,8 @@ const struct command command_table[] = {
 	 1, 1, 0, command_standby},
 	{"reload", "", "apply the configuration file",
 	 0, 0, 0, command_reload},
+	{"upgrade", "", "replace the running programs by the installed ones; every session goes on",
+	 0, 0, 0, command_upgrade},
 	{"check", "[FILE]", "judge a configuration file",
 	 0, 1, 0, command_check},
 	{"diff", "[FILE]", "what a reload would change",

@@ -93,6 +93,6 @@ command_run command_status, command_why, command_events, command_connections, co
     command_version;
 command_run command_drain, command_ready, command_maint, command_weight, command_limit, command_kill, command_clear;
 command_run command_failover, command_standby;
-command_run command_reload, command_check, command_diff, command_config, command_keygen;
+command_run command_reload, command_upgrade, command_check, command_diff, command_config, command_keygen;
 
 #endif

@@ -1,4 +1,4 @@
-/* The configuration file and the cluster key: reload, check, diff, config, keygen. */
+/* The programs, the configuration file and the cluster key: upgrade, reload, check, diff, config, keygen. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +18,11 @@
 int command_reload(const struct command_call *call)
 {
 	return command_post(call, "/v1/reload", json_object());
+}
+
+int command_upgrade(const struct command_call *call)
+{
+	return command_post(call, "/v1/upgrade", json_object());
 }
 
 static bool read_file(const char *path, struct lb_text *out, struct lb_err *err)

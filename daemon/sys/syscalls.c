@@ -171,6 +171,7 @@ static const struct syscalls_row common[] = {
 static const struct syscalls_row proxy[] = {
     ANY(pwrite64),
     ANY(ftruncate),
+    ANY(memfd_create),
     IF(clone, BITS(0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)),
 };
 

@@ -11,7 +11,6 @@ import random
 import signal
 import socket
 import subprocess
-import threading
 import time
 from typing import Iterator
 
@@ -19,18 +18,11 @@ import pytest
 
 from lab import VIP, Lab, eventually, netns, sanitizer, topology
 from lab.lb import LoadBalancer
+from echo_stream import ECHO, Stream
 from record import Measured
 
 # What is not sent within a second stays where it is.
 in_time = pytest.mark.skipif(sanitizer.active(), reason="a sanitizer makes megabytes take longer than the limit of a second")
-
-ECHO = f"""
-  echo:
-    listen: {topology.ECHO_PORT}
-    servers:
-      k8s-worker-1: 10.196.35.23:{topology.ECHO_PORT}
-      k8s-worker-2: 10.196.35.24:{topology.ECHO_PORT}
-"""
 
 
 def hand_over(lab: Lab) -> LoadBalancer:
@@ -49,51 +41,6 @@ def lab_with_echo(lab: Lab) -> Iterator[Lab]:
         worker.start_echo()
     lab.start(lab.config(append=ECHO))
     yield lab
-
-
-class Stream(threading.Thread):
-    """Sends a seeded megabyte again and again through the echo service as fast as it comes back, and compares each byte."""
-
-    def __init__(self, lab: Lab, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.pattern = random.Random(seed).randbytes(1 << 20)
-        self.sock = lab.client.connect(VIP, topology.ECHO_PORT, timeout=20.0)
-        self.sent = self.count = 0
-        self.wrong = ""
-        self.over = threading.Event()
-        self.writer = threading.Thread(target=self._write, daemon=True)
-
-    def run(self) -> None:
-        """A writer beside the reader, so that both ways are full."""
-        self.writer.start()
-        try:
-            while data := self.sock.recv(65536):
-                at = self.count % len(self.pattern)
-                expected = self.pattern[at : at + len(data)]
-                expected += self.pattern[: len(data) - len(expected)]
-                if data != expected:
-                    self.wrong = f"a byte between {self.count} and {self.count + len(data)}"
-                    return
-                self.count += len(data)
-        except OSError as error:
-            self.wrong = str(error)
-
-    def _write(self) -> None:
-        try:
-            while not self.over.is_set():
-                at = self.sent % len(self.pattern)
-                self.sent += self.sock.send(self.pattern[at : at + 32768])
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self.wrong = self.wrong or str(error)
-
-    def finish(self) -> None:
-        """The client half-closes; what is under way must still come back."""
-        self.over.set()
-        self.join(30.0)
-        assert not self.is_alive(), "the echo of the last bytes did not come back"
-        assert not self.wrong, f"after {self.count} bytes: {self.wrong}"
-        assert self.count == self.sent
 
 
 def test_busy_sessions_go_there_and_back(lab: Lab, measured: Measured) -> None:

@@ -32,6 +32,7 @@ static const struct route admin_routes[] = {
     {"POST",   "/v1/failover",	     api_change_owner,	       true },
     {"POST",   "/v1/standby",	    api_change_standby,	true },
     {"POST",   "/v1/reload",	   api_change_reload,	      true },
+    {"POST",   "/v1/upgrade",	    api_change_upgrade,	true },
     {"DELETE", "/v1/connections/*", api_sessions_end_one,	  true },
     {"DELETE", "/v1/connections",	  api_sessions_end_server, true },
     {"DELETE", "/v1/counters",      api_change_counters,	    true },
@@ -198,6 +199,8 @@ static void dispatch(const struct route *routes, struct api *a, struct http_requ
 		api_route_refuse(r, 405, "method-not-allowed", "%s takes %s", http_request_path(r), allowed);
 	} else if (!route) {
 		api_route_refuse(r, 404, "not-found", "there is no %.200s", http_request_path(r));
+	} else if (route->changes && succession_under_way(a->params.succession)) {
+		api_route_refuse(r, 409, "busy", "an upgrade is under way; try again");
 	} else if (!route->changes || may_change(&call)) {
 		route->handler(&call);
 	}
@@ -243,6 +246,13 @@ free_http:
 	http_server_free(a->http);
 	free(a);
 	return NULL;
+}
+
+void api_quiesce(struct api *a)
+{
+	if (a->metrics)
+		http_server_quiesce(a->metrics);
+	http_server_quiesce(a->http);
 }
 
 void api_free(struct api *a)

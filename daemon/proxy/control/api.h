@@ -9,6 +9,7 @@
 
 #include "daemon/proxy/control/channel.h"
 #include "daemon/proxy/control/collect.h"
+#include "daemon/proxy/control/succession.h"
 #include "daemon/proxy/control/transition.h"
 
 struct api;
@@ -25,11 +26,14 @@ struct api_params {
 	struct crew *crew;
 	struct channel *channel;
 	struct transition *transition;
+	const struct succession *succession;
 	struct collect_source *picture;
 };
 
 /* NULL with a sentence. */
 struct api *api_new(const struct api_params *params, struct lb_err *err);
+/* Answer what was asked already; who comes now is another process's. */
+void api_quiesce(struct api *a);
 void api_free(struct api *a);
 
 #endif

@@ -203,3 +203,8 @@ void api_change_reload(struct api_call *call)
 {
 	ask_keeper(call, &(struct ipc_request){.kind = IPC_REQUEST_RELOAD});
 }
+
+void api_change_upgrade(struct api_call *call)
+{
+	ask_keeper(call, &(struct ipc_request){.kind = IPC_REQUEST_UPGRADE});
+}

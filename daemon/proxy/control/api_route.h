@@ -46,7 +46,8 @@ bool api_route_number(struct api_call *call, const char *name, uint64_t def, uin
 api_handler api_read_status, api_read_services, api_read_config, api_read_metrics, api_read_health, api_read_page;
 api_handler api_events, api_events_recent, api_why;
 api_handler api_sessions_list, api_sessions_end_one, api_sessions_end_server;
-api_handler api_change_server, api_change_owner, api_change_standby, api_change_reload, api_change_counters;
+api_handler api_change_server, api_change_owner, api_change_standby, api_change_reload, api_change_counters,
+    api_change_upgrade;
 api_handler api_judge_check, api_judge_diff;
 
 #endif

@@ -133,6 +133,8 @@ static size_t fds_of(enum ipc_type type, const void *body)
 		return ((const struct ipc_move_setup *)body)->key_count > 0 ? 1 : 0;
 	case IPC_SOCKETS:
 		return (size_t)__builtin_popcountll(((const struct ipc_sockets *)body)->made);
+	case IPC_SUCCESSION:
+		return ((const struct ipc_succession *)body)->step <= IPC_SUCCESSION_TAKE ? 1 : 0;
 	default:
 		return 0;
 	}
@@ -194,6 +196,9 @@ static void on_message(void *ctx, enum ipc_type type, const void *body, size_t s
 		break;
 	case IPC_REPAIRED:
 		c->hooks.repaired(c->hooks.ctx, body);
+		break;
+	case IPC_SUCCESSION:
+		c->hooks.succession(c->hooks.ctx, ((const struct ipc_succession *)body)->step, nfds > 0 ? fds[0] : -1);
 		break;
 	case IPC_SOCKETS:
 		c->hooks.sockets(c->hooks.ctx, body, fds);
@@ -258,6 +263,11 @@ void channel_need_sockets(struct channel *c, const struct ipc_sockets *question)
 void channel_wake(struct channel *c, const struct ipc_wake *what)
 {
 	ipc_post(c->ipc, IPC_WAKE, what, sizeof(*what));
+}
+
+void channel_succeeded(struct channel *c, const struct ipc_succeeded *outcome)
+{
+	ipc_post(c->ipc, IPC_SUCCEEDED, outcome, sizeof(*outcome));
 }
 
 bool channel_request(struct channel *c, const struct ipc_request *request, channel_on_reply *on_reply_, void *ctx)

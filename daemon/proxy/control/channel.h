@@ -32,6 +32,8 @@ struct channel_hooks {
 	void (*repaired)(void *ctx, const struct ipc_repair *answer);
 	void (*sockets)(void *ctx, const struct ipc_sockets *answer, const int *fds);
 	void (*woken)(void *ctx, const struct ipc_woken *woken);
+	/* Another proxy takes over from this one, or this one from another; fd -1: none comes with that step. */
+	void (*succession)(void *ctx, enum ipc_succession_step step, int fd);
 	/* The keeper is gone. */
 	void (*closed)(void *ctx, const char *why);
 	void *ctx;
@@ -49,6 +51,7 @@ void channel_need_sockets(struct channel *c, const struct ipc_sockets *question)
 
 /* What goes beyond the keeper's rate is not sent. */
 void channel_wake(struct channel *c, const struct ipc_wake *what);
+void channel_succeeded(struct channel *c, const struct ipc_succeeded *outcome);
 
 /* code and text are borrowed; called once. */
 typedef void channel_on_reply(void *ctx, bool ok, const char *code, const char *text);

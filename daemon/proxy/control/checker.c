@@ -24,6 +24,7 @@ struct checker {
 	struct conf_set *set;
 	lb_duration initial_spread; /* of the first checks of this set's servers */
 	struct checker_stats stats;
+	bool asleep;
 };
 
 struct server_check {
@@ -53,7 +54,7 @@ static void schedule(struct server_check *check)
 	lb_duration wait = health_next_check(&check->server->health) - clock_now();
 
 	ev_timer_stop(loop, &check->due);
-	if (check->probe || check->server->admin == LB_ADMIN_MAINT)
+	if (check->probe || check->server->admin == LB_ADMIN_MAINT || check->checker->asleep)
 		return;
 	ev_timer_set(&check->due, wait > 0 ? lb_duration_seconds(wait) : 0., 0.);
 	ev_timer_start(loop, &check->due);
@@ -256,6 +257,21 @@ void checker_remove(struct checker *c, struct server *server)
 	ev_timer_stop(c->params.loop, &server->check->due);
 	free(server->check);
 	server->check = NULL;
+}
+
+void checker_sleep(struct checker *c)
+{
+	c->asleep = true;
+}
+
+void checker_wake(struct checker *c, const struct roster *roster)
+{
+	c->asleep = false;
+	for (size_t s = 0; s < roster->service_count; s++) {
+		judge_urgency(roster->services[s]);
+		for (size_t i = 0; i < roster->services[s]->server_count; i++)
+			schedule(roster->services[s]->servers[i]->check);
+	}
 }
 
 void checker_pause(struct checker *c, struct server *server)

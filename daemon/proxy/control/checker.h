@@ -36,6 +36,10 @@ void checker_add(struct checker *c, struct server *server);
 void checker_keep(struct checker *c, struct server *server, bool changed);
 void checker_remove(struct checker *c, struct server *server);
 
+/* While it sleeps no check begins; waking plans those of every server of the roster. */
+void checker_sleep(struct checker *c);
+void checker_wake(struct checker *c, const struct roster *roster);
+
 /* maint: no checks. Afterwards the server is unknown until its first answer. */
 void checker_pause(struct checker *c, struct server *server);
 void checker_resume(struct checker *c, struct server *server);

@@ -232,6 +232,7 @@ struct control *control_new(const struct control_params *params)
 	c->move = move_new(c->loop, c->crew);
 	move_set_channel(c->move, c->channel);
 	wake_set_channel(c->wake, c->channel);
+	control_init_succession(c);
 	return c;
 }
 
@@ -253,6 +254,8 @@ void control_free(struct control *c)
 	move_keys_free(c->keys);
 	explicit_bzero(&c->setup, sizeof(c->setup));
 	move_free(c->move);
+	ev_timer_stop(c->loop, &c->farewell);
+	succession_free(c->succession);
 	channel_free(c->channel);
 	/* Threads first: they count on blocks and use views. */
 	crew_join(c->crew);

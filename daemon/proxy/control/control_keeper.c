@@ -34,6 +34,8 @@ static void on_hello(void *ctx, const struct ipc_hello *hello, int page_fd, int 
 	if (!crew_start(c->crew, workers ? workers : 1, c->mailbox, c->page->worker_tick, &err))
 		give_up(err.text);
 	c->roster.workers = crew_size(c->crew);
+	if (hello->heir)
+		succession_expect(c->succession);
 	c->ticked_at = clock_now();
 	ev_timer_start(c->loop, &c->tick);
 }
@@ -60,11 +62,19 @@ static void start_api(struct control *c)
 					      .crew = c->crew,
 					      .channel = c->channel,
 					      .transition = &c->transition,
+					      .succession = c->succession,
 					      .picture = &c->picture},
 			 &err);
 	c->admin_fd = c->metrics_fd = -1;
 	if (!c->api)
 		give_up(err.text);
+}
+
+/* From now on clients are served, as far as the workers are not held. */
+static void begin_to_serve(struct control *c)
+{
+	ev_timer_start(c->loop, &c->health);
+	start_api(c);
 }
 
 static void on_commit(void *ctx, struct conf_set *set, struct listen_set *listeners)
@@ -84,10 +94,8 @@ static void on_commit(void *ctx, struct conf_set *set, struct listen_set *listen
 	wake_set_conf(c->wake, set->conf, set->own_node);
 	lb_log_set_level((enum lb_log_level)set->conf->log_level);
 	conf_set_release(former);
-	if (!former) {
-		ev_timer_start(c->loop, &c->health);
-		start_api(c);
-	}
+	if (!former && !succession_under_way(c->succession))
+		begin_to_serve(c);
 	control_tell_health(c);
 }
 
@@ -204,6 +212,57 @@ static void on_woken(void *ctx, const struct ipc_woken *woken)
 	wake_woken(((struct control *)ctx)->wake, woken);
 }
 
+/* ---- succession ---- */
+
+/* How long answers that are under way may take to leave. */
+#define FAREWELL 0.1
+
+static void on_succession(void *ctx, enum ipc_succession_step step, int fd)
+{
+	succession_step(((struct control *)ctx)->succession, step, fd);
+}
+
+static void on_start(void *ctx)
+{
+	struct control *c = ctx;
+
+	begin_to_serve(c);
+	order_book_settle(c->orders);
+	control_tell_health(c);
+}
+
+/* Sockets and pipes are the heir's as well: only the kernel may let go of them, with this process. */
+static void on_farewell(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)timer;
+	(void)revents;
+	lb_info("another proxy has taken over");
+	_exit(EXIT_SUCCESS);
+}
+
+static void on_leave(void *ctx)
+{
+	struct control *c = ctx;
+
+	api_quiesce(c->api);
+	ev_timer_start(c->loop, &c->farewell);
+}
+
+void control_init_succession(struct control *c)
+{
+	c->succession = succession_new(&(struct succession_params){.loop = c->loop,
+								   .crew = c->crew,
+								   .roster = &c->roster,
+								   .checker = c->checker,
+								   .publisher = c->publisher,
+								   .start = on_start,
+								   .leave = on_leave,
+								   .ctx = c});
+	succession_set_channel(c->succession, c->channel);
+	ev_timer_init(&c->farewell, on_farewell, FAREWELL, 0.);
+}
+
 /* Without the keeper nobody owns the VIP for us: every connection must end, and the kernel does that best. */
 static void on_closed(void *ctx, const char *why)
 {
@@ -226,6 +285,7 @@ struct channel_hooks control_keeper_hooks(struct control *c)
 				      .repaired = on_repaired,
 				      .sockets = on_sockets,
 				      .woken = on_woken,
+				      .succession = on_succession,
 				      .closed = on_closed,
 				      .ctx = c};
 }

@@ -14,6 +14,7 @@
 #include "daemon/proxy/control/order_book.h"
 #include "daemon/proxy/control/peer_door.h"
 #include "daemon/proxy/control/publish.h"
+#include "daemon/proxy/control/succession.h"
 #include "daemon/proxy/control/transition.h"
 #include "daemon/proxy/control/wake.h"
 
@@ -33,15 +34,16 @@ struct control {
 	struct move *move;
 	struct wake *wake;
 	struct peer_door *door;
-	struct move_keys *keys; /* of the door and of wake; NULL: there are none */
+	struct move_keys *keys;	     /* of the door and of wake; NULL: there are none */
 	struct ipc_move_setup setup; /* they were made from */
+	struct succession *succession;
 	struct api *api;
 	struct ipc_page *page;
 	int admin_fd, metrics_fd; /* -1 once the API has them */
 	uint32_t admin_gid;
 	char conf_path[IPC_PATH_MAX];
 	struct conf_set *set; /* in force */
-	ev_timer tick, health, health_soon;
+	ev_timer tick, health, health_soon, farewell;
 	lb_time ticked_at;
 };
 
@@ -49,6 +51,9 @@ struct control {
 struct roster_hooks control_roster_hooks(struct control *c);
 /* Tell the keeper now how many servers are ready. */
 void control_tell_health(struct control *c);
+
+/* Be ready to succeed another proxy, and to be succeeded. */
+void control_init_succession(struct control *c);
 
 /* What is done when the keeper speaks. */
 struct channel_hooks control_keeper_hooks(struct control *c);

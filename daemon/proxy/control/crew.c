@@ -72,6 +72,24 @@ void crew_ask(struct crew *c, const struct crew_question *question)
 	crew_share(c, NULL, 0, question);
 }
 
+void crew_ask_one(struct crew *c, uint32_t index, const struct crew_question *question)
+{
+	struct asked *a = must(calloc(1, sizeof(*a)));
+	struct message *m = message_new(question->kind);
+
+	a->question = *question;
+	a->left = 1;
+	m->token = a->token = ++c->token;
+	lb_list_add_tail(&c->asked, &a->node);
+	m->session_id = question->session_id;
+	m->count = question->count;
+	m->bytes = question->bytes;
+	m->size = question->size;
+	m->fds = question->fds;
+	m->fd_count = question->fd_count;
+	crew_post(c, index, m);
+}
+
 void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, const struct crew_question *question)
 {
 	struct asked *a = must(calloc(1, sizeof(*a)));
@@ -109,6 +127,10 @@ static bool is_answer(enum message_kind kind)
 	case MESSAGE_THAWED:
 	case MESSAGE_ADOPTED:
 	case MESSAGE_REVIVED:
+	case MESSAGE_HELD:
+	case MESSAGE_TOLD:
+	case MESSAGE_TAKEN:
+	case MESSAGE_RESUMED:
 		return true;
 	default:
 		return false;

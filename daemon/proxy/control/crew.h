@@ -40,7 +40,11 @@ struct crew_question {
 	enum flow_end reason;
 	struct server_block *server;
 	uint64_t session_id;
-	size_t size;
+	/* TAKE, see message.h: they become the worker's. */
+	uint32_t count, fd_count;
+	uint8_t *bytes;
+	size_t size; /* also an order's, see message.h */
+	int *fds;
 	crew_on_answer *on_answer; /* NULL: the answers do not matter */
 	crew_on_done *on_done;	   /* NULL likewise; never called before crew_ask returns */
 	void *ctx;
@@ -59,6 +63,8 @@ void crew_forget_stalls(struct crew *c);
 void crew_post(struct crew *c, uint32_t index, struct message *m);
 /* Ask all. */
 void crew_ask(struct crew *c, const struct crew_question *question);
+/* Ask one. */
+void crew_ask_one(struct crew *c, uint32_t index, const struct crew_question *question);
 /* Give each worker its share of what has arrived and ask it to adopt that; the list stays the caller's. */
 void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, const struct crew_question *question);
 /* A message of a worker: true when it was an answer to a question (freed), false when it is somebody else's. */

@@ -197,6 +197,14 @@ struct http_server *http_server_new(struct ev_loop *loop, int listen_fd, http_on
 	return s;
 }
 
+void http_server_quiesce(struct http_server *s)
+{
+	int listener = MHD_quiesce_daemon(s->daemon);
+
+	if (listener >= 0)
+		close(listener);
+}
+
 void http_server_free(struct http_server *s)
 {
 	if (!s)

@@ -24,6 +24,8 @@ typedef void http_on_request(void *ctx, struct http_request *r);
 /* Serve on a listening socket (taken in any case). NULL with a sentence. */
 struct http_server *http_server_new(struct ev_loop *loop, int listen_fd, http_on_request *on_request, void *ctx,
 				    struct lb_err *err);
+/* Accept nobody any more. */
+void http_server_quiesce(struct http_server *s);
 /* Requests without an answer get 503; on_close of streams is called. */
 void http_server_free(struct http_server *s);
 

@@ -100,6 +100,8 @@ void recorder_keep(struct recorder *r, int fd)
 	ssize_t n = pread(fd, bytes, STATE_EVENTS_SIZE, 0);
 
 	r->fd = fd;
+	memset(r->ring, 0, sizeof(r->ring));
+	r->newest = 0;
 	if (n >= STATE_EVENTS_HEAD && state_events_head_good(bytes)) {
 		restore(r, bytes, (size_t)n);
 	} else {

@@ -29,6 +29,11 @@ enum message_kind {
 	MESSAGE_LIST_RESTING,  /* which descriptors are to leave repair; answered by MESSAGE_FROZEN */
 	MESSAGE_REVIVE,	       /* adopted sessions begin to move; answered by MESSAGE_REVIVED */
 	MESSAGE_TELL_TUPLES,   /* tell all connections of the VIP anew; count: workers, 0: tell nothing any more */
+	MESSAGE_HOLD,	       /* nothing is accepted, all sessions stand still; answered by MESSAGE_HELD */
+	MESSAGE_TELL,	       /* the next sessions for another process; answered by MESSAGE_TOLD */
+	MESSAGE_TAKE,	       /* count, bytes, size, fds, fd_count: sessions of another process; the worker's */
+	MESSAGE_RESUME,	       /* what stands still goes on, accept again; answered by MESSAGE_RESUMED */
+	MESSAGE_LEAVE,	       /* everything is another process's: touch nothing any more; no answer */
 	/* worker -> control */
 	MESSAGE_VIEW_RETIRED, /* view: back to control */
 	MESSAGE_SESSIONS_ENDED,
@@ -46,6 +51,10 @@ enum message_kind {
 	MESSAGE_THAWED,
 	MESSAGE_ADOPTED, /* count: sessions that could be set up; the others' descriptors are closed */
 	MESSAGE_REVIVED, /* count */
+	MESSAGE_HELD,	 /* count: sessions that come or go with the VIP just now; then nothing was done */
+	MESSAGE_TOLD,	 /* count, bytes, size, fds, fd_count, session_id: the newest; count 0: there are no more */
+	MESSAGE_TAKEN,	 /* count: sessions that could be set up; those that could not are closed */
+	MESSAGE_RESUMED, /* count */
 };
 
 /* Connections that were closed, then those that were opened (worker/tuples.h). */
@@ -94,6 +103,8 @@ struct message {
 	uint32_t stay; /* sessions that could not be told */
 	struct session_info *sessions;
 	int *fds;
+	uint32_t fd_count;
+	const char *refusal; /* TOLD, TAKEN: why not all of them, a literal; NULL: all */
 	uint8_t *bytes;
 	size_t size;
 	struct session_arrival *arrivals;

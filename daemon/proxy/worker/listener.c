@@ -40,7 +40,8 @@ void listener_set_init(struct worker *w)
 /* Told as long as connections are queued: each round takes a bounded number. */
 static void watch(struct listener *l)
 {
-	if (l->io.watched == 0 && !poller_add(&l->worker->poller, &l->io, POLLER_READ | POLLER_LEVEL))
+	if (l->io.watched == 0 && !l->worker->listeners.held &&
+	    !poller_add(&l->worker->poller, &l->io, POLLER_READ | POLLER_LEVEL))
 		lb_error("worker=%u cannot accept: %s", l->worker->params.index, strerror(errno));
 }
 
@@ -51,6 +52,20 @@ static void resume(struct worker *w)
 	set->paused = set->full = false;
 	lb_list_foreach (node, &set->list)
 		watch(lb_container_of(node, struct listener, node));
+}
+
+void listener_hold(struct worker *w)
+{
+	w->listeners.held = true;
+	lb_list_foreach (node, &w->listeners.list)
+		poller_remove(&w->poller, &lb_container_of(node, struct listener, node)->io);
+}
+
+void listener_release(struct worker *w)
+{
+	w->listeners.held = false;
+	if (!w->listeners.paused)
+		resume(w);
 }
 
 /* Go on only when the reserve can be had again; otherwise the next client would fail at once. */

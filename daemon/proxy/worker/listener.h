@@ -37,6 +37,7 @@ struct listener_set {
 	lb_time resume_at;
 	bool paused;
 	bool full;   /* paused because the worker has all the sessions it may have */
+	bool held;   /* another process accepts, or will */
 	int reserve; /* descriptor that is given back to the process while accepting is paused; -1 given back */
 	struct ratelimit log;
 };
@@ -56,6 +57,10 @@ void listener_rollback(struct worker *w);
 
 /* Accept now whatever waits for the VIP. */
 void listener_drain_vip(struct worker *w);
+
+/* Accept nothing, whatever is listed, until the release. */
+void listener_hold(struct worker *w);
+void listener_release(struct worker *w);
 
 /* Stop accepting for 100 ms; full: until a session ends, too. */
 void listener_pause(struct worker *w, bool full, const char *why);

@@ -282,7 +282,7 @@ static bool adopt(struct worker *w, const struct session_arrival *arrival)
 	session_set_socket(s, FLOW_CLIENT, arrival->fd[FLOW_CLIENT]);
 	session_set_socket(s, FLOW_SERVER, arrival->fd[FLOW_SERVER]);
 	s->rest = SESSION_PARKED;
-	if (!rest_assume(s, state) || (connected && !pool_enter(server))) {
+	if (!rest_assume(s, state) || !session_count_source(s) || (connected && !pool_enter(server))) {
 		/* Takes the descriptors along. */
 		session_end(s, FLOW_END_RESOURCE);
 		return true;

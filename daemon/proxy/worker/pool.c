@@ -33,6 +33,14 @@ void pool_refresh(struct worker *w)
 	}
 }
 
+static void count_in(struct worker_server *server)
+{
+	counter_add(&server->slot->sessions, 1);
+	server->users++;
+	if (server->service != NULL && server->service->wants_load)
+		tell_load(server);
+}
+
 bool pool_enter(struct worker_server *server)
 {
 	uint32_t load = atomic_fetch_add_explicit(&server->block->sessions, 1, memory_order_relaxed);
@@ -41,11 +49,14 @@ bool pool_enter(struct worker_server *server)
 		atomic_fetch_sub_explicit(&server->block->sessions, 1, memory_order_relaxed);
 		return false;
 	}
-	counter_add(&server->slot->sessions, 1);
-	server->users++;
-	if (server->service->wants_load)
-		tell_load(server);
+	count_in(server);
 	return true;
+}
+
+void pool_enter_again(struct worker_server *server)
+{
+	atomic_fetch_add_explicit(&server->block->sessions, 1, memory_order_relaxed);
+	count_in(server);
 }
 
 void pool_leave(struct worker_server *server)

@@ -81,6 +81,8 @@ struct worker_server *pool_choose(struct worker *w, struct worker_service *servi
 				  struct pool_tried *tried);
 /* The same for a server that was chosen elsewhere; false when it has all the sessions that it may have. */
 bool pool_enter(struct worker_server *server);
+/* Who was there already, in another process: whatever the limit is now. */
+void pool_enter_again(struct worker_server *server);
 /* Pass over this server from now on. */
 void pool_tried_add(struct pool_tried *tried, const struct worker_server *server);
 void pool_tried_clear(struct pool_tried *tried);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/proxy/worker/accept_proxy.h"
 #include "daemon/proxy/worker/connect.h"
 
 /* --- freeze, go on --- */
@@ -19,6 +20,11 @@ void rest_freeze(struct session *s)
 void rest_go_on(struct session *s)
 {
 	s->rest = SESSION_RUNS;
+	if (s->awaits_header) {
+		s->header_seen = 0;
+		accept_proxy_start(s);
+		return;
+	}
 	if (s->server == NULL) {
 		struct flow_half held = s->flow.half[FLOW_CLIENT];
 
@@ -108,5 +114,5 @@ bool rest_assume(struct session *s, const struct session_state *state)
 			return false;
 		*s->destination = state->destination;
 	}
-	return hold_pending(s, state, FLOW_CLIENT) && hold_pending(s, state, FLOW_SERVER) && session_count_source(s);
+	return hold_pending(s, state, FLOW_CLIENT) && hold_pending(s, state, FLOW_SERVER);
 }

@@ -20,7 +20,10 @@ void rest_describe(const struct session *s, struct session_state *state);
 /* By name, among those of the configuration in force; NULL: there is none. */
 struct worker_service *rest_service(struct worker *w, const char *name);
 struct worker_server *rest_server(const struct worker_service *service, const char *name);
-/* What the record tells, into a session that is in the set and has entered its service. False: memory or a limit. */
+/*
+ * What the record tells, into a session that is in the set and has entered its service; its client is not counted yet.
+ * False: memory is short.
+ */
 bool rest_assume(struct session *s, const struct session_state *state);
 
 #endif

@@ -54,6 +54,8 @@ void session_set_give(struct worker *w, struct session *s)
 	struct session_set *set = &w->sessions;
 
 	tuples_remove(w, s);
+	if (set->next_told == &s->node)
+		set->next_told = s->node.next;
 	lb_list_del(&s->node);
 	set->count--;
 	if (set->spare_count >= SPARE_MAX) {

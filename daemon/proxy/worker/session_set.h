@@ -18,7 +18,8 @@ struct session_set {
 	struct lb_list list;
 	uint32_t count, max;
 	uint64_t last_id;
-	struct lb_list spare; /* freed sessions that wait to be used again */
+	struct lb_list *next_told; /* succession.h; NULL: none is being told */
+	struct lb_list spare;	   /* freed sessions that wait to be used again */
 	uint32_t spare_count;
 	struct connecting *spare_connecting;
 	uint32_t spare_connecting_count;

@@ -38,6 +38,17 @@ struct splice_pipe *splice_pool_get(struct splice_pool *pool)
 	return p;
 }
 
+struct splice_pipe *splice_pool_adopt(struct splice_pool *pool, int read_fd, int write_fd, size_t held)
+{
+	struct splice_pipe *p = malloc(sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	*p = (struct splice_pipe){.read_fd = read_fd, .write_fd = write_fd, .held = held};
+	pool->open++;
+	return p;
+}
+
 static void close_pipe(struct splice_pool *pool, struct splice_pipe *p)
 {
 	close(p->read_fd);

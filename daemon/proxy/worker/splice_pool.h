@@ -22,6 +22,8 @@ struct splice_pool {
 void splice_pool_init(struct splice_pool *pool, uint32_t max);
 /* An empty pipe, or NULL: the limit is reached or descriptors are short; copy instead. */
 struct splice_pipe *splice_pool_get(struct splice_pool *pool);
+/* A pipe of another process, with what is in it; NULL: memory is short, the descriptors stay the caller's. */
+struct splice_pipe *splice_pool_adopt(struct splice_pool *pool, int read_fd, int write_fd, size_t held);
 /* Give it back; one that still holds bytes is closed. NULL is fine. */
 void splice_pool_put(struct splice_pool *pool, struct splice_pipe *pipe);
 /* Close the idle ones; every pipe has been given back. */

@@ -32,6 +32,7 @@ struct worker {
 	lb_time now;	       /* clock after the last wait */
 	lb_time ticked_at, next_tick, drops_counted_at;
 	bool stopped; /* nothing new is taken on */
+	bool left;    /* another process has everything: no order is followed any more */
 	struct pool pool;
 	struct listener_set listeners;
 	struct session_set sessions;

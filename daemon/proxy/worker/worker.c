@@ -15,6 +15,7 @@
 #include "daemon/proxy/worker/connect.h"
 #include "daemon/proxy/worker/move.h"
 #include "daemon/proxy/worker/session.h"
+#include "daemon/proxy/worker/succession.h"
 #include "daemon/proxy/worker/thread.h"
 #include "daemon/sys/clock.h"
 
@@ -110,6 +111,25 @@ static void move(struct worker *w, const struct message *order)
 	}
 }
 
+/* Sessions that go on in another process. */
+static void succeed(struct worker *w, const struct message *order)
+{
+	switch (order->kind) {
+	case MESSAGE_HOLD:
+		reply(w, MESSAGE_HELD, order, succession_hold);
+		break;
+	case MESSAGE_TELL:
+		reply(w, MESSAGE_TOLD, order, succession_tell);
+		break;
+	case MESSAGE_TAKE:
+		reply(w, MESSAGE_TAKEN, order, succession_take);
+		break;
+	default:
+		reply(w, MESSAGE_RESUMED, order, succession_resume);
+		break;
+	}
+}
+
 static void stop(struct worker *w, const struct message *order)
 {
 	struct message all = {.scope = END_ALL, .reason = FLOW_END_SHUTDOWN}, ended = {0};
@@ -124,6 +144,10 @@ static void on_order(void *ctx, struct message *m)
 {
 	struct worker *w = ctx;
 
+	if (w->left) {
+		message_free(m);
+		return;
+	}
 	switch (m->kind) {
 	case MESSAGE_PUBLISH:
 		publish(w, m);
@@ -150,9 +174,21 @@ static void on_order(void *ctx, struct message *m)
 	case MESSAGE_REVIVE:
 		move(w, m);
 		break;
+	case MESSAGE_LEAVE:
+		w->left = true;
+		break;
+	case MESSAGE_HOLD:
+	case MESSAGE_TELL:
+	case MESSAGE_TAKE:
+	case MESSAGE_RESUME:
+		succeed(w, m);
+		break;
 	default:
 		break;
 	}
+	/* What comes with an order is used up by it. */
+	free(m->bytes);
+	free(m->fds);
 	message_free(m);
 }
 

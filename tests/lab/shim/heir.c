@@ -1,0 +1,69 @@
+/*
+ * Preloaded into lbd, and so into each lbd-proxy that it starts: one that the file $LAB_HEIR has a word for behaves
+ * like a broken program. "exit" ends at once, "hang" does nothing, "version" speaks a hand-over that nobody knows,
+ * "crash" dies while it takes the second lot of sessions.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Of a frame between two proxies: what it begins with, the type and the versions behind it. */
+#define MAGIC	 "lbds"
+#define HELLO	 1
+#define SESSIONS 3
+
+static char fault[16];
+static int lots;
+
+/* Before main, as a program that gives up its rights cannot open files later. */
+__attribute__((constructor)) static void read_fault(void)
+{
+	const char *path = getenv("LAB_HEIR");
+	int fd =
+	    path && strcmp(program_invocation_short_name, "lbd-proxy") == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	if (read(fd, fault, sizeof(fault) - 1) < 0)
+		fault[0] = '\0';
+	close(fd);
+	if (strcmp(fault, "exit") == 0)
+		_exit(7);
+	while (strcmp(fault, "hang") == 0)
+		poll(NULL, 0, -1);
+}
+
+static unsigned char *frame_of(const struct msghdr *msg, int type)
+{
+	unsigned char *frame = msg->msg_iovlen > 0 ? msg->msg_iov[0].iov_base : NULL;
+
+	return frame && msg->msg_iov[0].iov_len == 32 && memcmp(frame, MAGIC, 4) == 0 && frame[5] == type ? frame
+													  : NULL;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t (*real)(int, const struct msghdr *, int) =
+	    (ssize_t(*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
+	unsigned char *hello = strcmp(fault, "version") == 0 ? frame_of(msg, HELLO) : NULL;
+
+	if (hello)
+		hello[7] = hello[9] = 9;
+	return real(fd, msg, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t (*real)(int, struct msghdr *, int) = (ssize_t(*)(int, struct msghdr *, int))dlsym(RTLD_NEXT, "recvmsg");
+	ssize_t n = real(fd, msg, flags);
+
+	if (n > 0 && strcmp(fault, "crash") == 0 && frame_of(msg, SESSIONS) && ++lots == 2)
+		raise(SIGKILL);
+	return n;
+}

@@ -1,0 +1,239 @@
+"""Goal: an upgrade replaces the running proxy by the installed one without a client or a server noticing it.
+
+A new program that cannot take over is an error and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from lab import VIP, Lab, eventually, netns, node_faults, topology
+from lab.lb import LoadBalancer
+from echo_stream import ECHO, Stream
+from record import Measured
+from trial import resident_kb
+
+FULL = bool(os.environ.get("LBD_FULL"))
+
+
+def upgrade(node: LoadBalancer) -> None:
+    """`lbctl upgrade`: another process serves afterwards, alone."""
+    before = node.proxy_pid
+    done = node.lbctl("upgrade")
+    assert done.code == 0, f"{done.stderr}{node.logs()}"
+    eventually(lambda: len(proxies(node)) == 1 and node.proxy_pid != before, 3.0, "one proxy, a new one")
+
+
+def proxies(node: LoadBalancer) -> list[int]:
+    """All processes of lbd-proxy on the node."""
+    return [pid for pid in netns.processes(node.name) if name_of(pid) == b"lbd-proxy"]
+
+
+def name_of(pid: int) -> bytes:
+    """What the process calls itself; nothing, where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].rpartition(b"/")[2]
+    except OSError:
+        return b""
+
+
+def connections(node: LoadBalancer, service: str) -> list[dict[str, Any]]:
+    """The live sessions of a service."""
+    return [c for c in node.api("GET", "/v1/connections")[1]["connections"] if c["service"] == service]
+
+
+def test_busy_sessions_do_not_notice(lab: Lab, measured: Measured) -> None:
+    """200 sessions that ask every 20 ms, three upgrades, a new connection each 5 ms: nothing breaks, nothing fails."""
+    owner = lab.start()
+    with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load, lab.arpprobe() as arp:
+        for _ in range(3):
+            upgrade(owner)
+            load.succeeds_after(time.monotonic() + 0.2)
+    assert sessions.broken() == []
+    assert load.result().failures == {}
+    assert arp.none_ms() == 0 and arp.both_ms() == 0
+    stalls = sorted(session["longest_stall_ms"] for session in sessions.sessions)
+    measured("upgrade: stall, median", stalls[len(stalls) // 2], "ms", at_most=250)
+    measured("upgrade: stall, worst", stalls[-1], "ms", at_most=600)
+
+
+@pytest.fixture(name="streams")
+def full_streams(lab: Lab) -> Iterator[list[Stream]]:
+    """An echo service with four streams through it that fill both ways."""
+    for worker in lab.workers[:2]:
+        worker.start_echo()
+    lab.start(lab.config(append=ECHO))
+    streams = [Stream(lab, seed) for seed in range(4)]
+    for stream in streams:
+        stream.start()
+    yield streams
+
+
+def download(lab: Lab, size: int) -> tuple[socket.socket, Callable[[], str]]:
+    """A download that has begun, and what reads the rest of it: the checksum."""
+    sock = lab.client.connect(VIP, 80, timeout=20.0)
+    sock.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += sock.recv(65536)
+    body = head.split(b"\r\n\r\n", 1)[1]
+
+    def rest() -> str:
+        digest, count = hashlib.sha256(body), len(body)
+        while chunk := sock.recv(65536):
+            digest.update(chunk)
+            count += len(chunk)
+        assert count == size
+        return digest.hexdigest()
+
+    return sock, rest
+
+
+def test_every_byte_arrives_in_order(lab: Lab, streams: list[Stream]) -> None:
+    """Full streams, a download, half-closed, unread and idle sessions, three upgrades: every byte, in order."""
+    owner = lab.owner()
+    content = random.Random(7).randbytes(1 << 20) * 32
+    for worker in lab.workers:
+        (worker.directory / "big").write_bytes(content)
+    _, rest = download(lab, len(content))
+    half, unread, idle = (lab.client.connect(VIP, topology.ECHO_PORT) for _ in range(3))
+    unread.sendall(b"unread" * 100)
+    idle.sendall(b"x")
+    assert idle.recv(10) == b"x"
+    half.sendall(b"h")
+    assert half.recv(10) == b"h"
+    for number in range(3):
+        before = [stream.count for stream in streams]
+        upgrade(owner)
+        if number == 1:
+            half.shutdown(socket.SHUT_WR)
+        eventually(lambda: all(s.count > b + 200_000 for s, b in zip(streams, before)), 15.0, "all streams go on")
+    assert half.recv(10) == b"", "the server's FIN is passed on"
+    idle.sendall(b"still here")
+    assert idle.recv(100) == b"still here"
+    got = b""
+    while len(got) < 600:
+        got += unread.recv(4096)
+    assert got == b"unread" * 100
+    assert rest() == hashlib.sha256(content).hexdigest()
+    for stream in streams:
+        stream.finish()
+
+
+def test_a_watch_survives(lab: Lab) -> None:
+    """An etcd watch over TLS reports what is written after each upgrade, on the same connection."""
+    lab.start_etcd()
+    owner = lab.start()
+    log = lab.directory / "watch"
+    with open(log, "wb") as out:
+        watch = subprocess.Popen(lab.etcdctl_argv("watch", "k"), stdout=out)
+
+    def reports(value: str) -> None:
+        def seen() -> bool:
+            for master in lab.masters:
+                netns.command(*lab.etcdctl_argv("put", "k", value, address=master.address))
+            return value in log.read_text(encoding="ascii")
+
+        eventually(seen, 10.0, "the watch reports a change")
+
+    try:
+        reports("before")
+        clients = {c["client"] for c in connections(owner, "kube-api")}
+        for number in range(2):
+            upgrade(owner)
+            reports(f"after-{number}")
+        assert {c["client"] for c in connections(owner, "kube-api")} >= clients
+        assert watch.poll() is None
+    finally:
+        watch.kill()
+        watch.wait()
+
+
+def test_what_is_known_stays_known(lab: Lab) -> None:
+    """Orders, health, counters, the numbers of sessions and their ends by number: the new proxy has them at once."""
+    owner = lab.start()
+    lab.workers[0].stop()
+    eventually(lambda: owner.server("ingress-http", "k8s-worker-1")["state"] == "down", 10.0)
+    assert owner.lbctl("maint", "ingress-http/k8s-worker-2").code == 0
+    assert owner.lbctl("weight", "ingress-http/k8s-worker-3", "77").code == 0
+    with lab.sessions(count=20):
+        before = {c["id"]: c["client"] for c in connections(owner, "ingress-http")}
+        totals = {s["name"]: s["sessions_total"] for s in service(owner)["servers"]}
+        upgrade(owner)
+        assert {c["id"]: c["client"] for c in connections(owner, "ingress-http")} == before
+        after = {s["name"]: s for s in service(owner)["servers"]}
+        assert after["k8s-worker-1"]["state"] == "down"
+        assert after["k8s-worker-2"]["admin"] == "maint"
+        assert after["k8s-worker-3"]["weight"] == 77
+        assert all(after[name]["sessions_total"] >= total for name, total in totals.items())
+        victim = next(iter(before))
+        assert owner.lbctl("kill", str(victim)).code == 0
+        eventually(lambda: victim not in {c["id"] for c in connections(owner, "ingress-http")}, 2.0)
+    assert owner.lbctl("ready", "ingress-http/k8s-worker-2").code == 0
+    eventually(lambda: owner.server("ingress-http", "k8s-worker-2")["state"] == "up", 5.0)
+
+
+def service(node: LoadBalancer) -> dict[str, Any]:
+    """The status of ingress-http."""
+    return next(entry for entry in node.status()["services"] if entry["name"] == "ingress-http")
+
+
+BROKEN = {
+    "exit": "before it was ready: exit code 7",
+    "hang": "not ready within 2 s",
+    "version": "takes sessions in version 9 to 9",
+    "crash": "while it took over: killed by signal 9",
+}
+
+
+def test_a_broken_program_is_an_error_only(lab: Lab, measured: Measured) -> None:
+    """One that ends, hangs, speaks another version or dies among the sessions: named, and nothing else happens."""
+    fault = lab.directory / "heir"
+    fault.write_text("", encoding="ascii")
+    owner = lab.start(env={**node_faults.preload("heir"), "LAB_HEIR": str(fault)})
+    with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load:
+        pid = owner.proxy_pid
+        for mode, reason in BROKEN.items():
+            fault.write_text(mode, encoding="ascii")
+            done = owner.lbctl("upgrade")
+            assert done.code == 1 and reason in done.stderr, f"{mode}: {done.stderr}"
+            eventually(lambda: proxies(owner) == [pid], 3.0, "the running proxy alone")
+            load.succeeds_after(time.monotonic() + 0.1)
+        fault.write_text("", encoding="ascii")
+        upgrade(owner)
+    assert sessions.broken() == []
+    assert load.result().failures == {}
+    measured("upgrade given up: stall, worst", max(s["longest_stall_ms"] for s in sessions.sessions), "ms", at_most=600)
+
+
+@pytest.mark.skipif(not FULL, reason="a hundred upgrades: LBD_FULL=1")
+def test_a_hundred_upgrades(lab: Lab, measured: Measured) -> None:
+    """A hundred upgrades under load: no session lost, no connect failed, descriptors and memory as at first."""
+    owner = lab.start()
+
+    def descriptors(pid: int) -> int:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load:
+        for _ in range(3):
+            upgrade(owner)
+        load.succeeds_after(time.monotonic() + 0.5)
+        first = [(descriptors(p), resident_kb(p)) for p in (owner.pid, owner.proxy_pid)]
+        for _ in range(100):
+            upgrade(owner)
+        load.succeeds_after(time.monotonic() + 0.5)
+        last = [(descriptors(p), resident_kb(p)) for p in (owner.pid, owner.proxy_pid)]
+    assert sessions.broken() == []
+    assert load.result().failures == {}
+    for name, (fds, kb), (fds_now, kb_now) in zip(("keeper", "proxy"), first, last):
+        measured(f"100 upgrades: descriptors of the {name}", fds_now - fds, "", at_most=max(2, fds // 100))
+        measured(f"100 upgrades: memory of the {name}", (kb_now - kb) * 100 / kb, "%", at_most=1)
