@@ -21,12 +21,13 @@
 #include <lb/conf.h>
 #include <lb/snapshot.h>
 
-#define IPC_PROXY_FD	3 /* the proxy finds its end of the pair here */
-#define IPC_BODY_MAX	32768
-#define IPC_FDS_MAX	64
-#define IPC_WORKERS_MAX 64
-#define IPC_TEXT_MAX	4096
-#define IPC_PATH_MAX	1024
+#define IPC_PROXY_FD	 3 /* the proxy finds its end of the pair here */
+#define IPC_EXIT_FOREIGN 3 /* exit code of a proxy that does not understand the keeper's first message */
+#define IPC_BODY_MAX	 32768
+#define IPC_FDS_MAX	 64
+#define IPC_WORKERS_MAX	 64
+#define IPC_TEXT_MAX	 4096
+#define IPC_PATH_MAX	 1024
 
 enum ipc_type {
 	/* keeper -> proxy */

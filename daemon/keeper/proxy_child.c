@@ -103,6 +103,8 @@ static void describe_end(int status, char out[static 64])
 		snprintf(out, 64, "killed by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status) == 127)
 		snprintf(out, 64, "its program could not be run");
+	else if (WEXITSTATUS(status) == IPC_EXIT_FOREIGN)
+		snprintf(out, 64, "it does not understand this keeper: restart lbd");
 	else
 		snprintf(out, 64, "exit code %d", WEXITSTATUS(status));
 }

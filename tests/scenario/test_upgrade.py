@@ -209,7 +209,9 @@ def test_a_broken_program_is_an_error_only(lab: Lab, measured: Measured) -> None
             eventually(lambda: proxies(owner) == [pid], 3.0, "the running proxy alone")
             load.succeeds_after(time.monotonic() + 0.1)
         fault.write_text("", encoding="ascii")
-        upgrade(owner)
+        code, answer = owner.api("POST", "/v1/upgrade", {})
+        assert code == 200 and "sessions went on" in answer["message"], answer
+        eventually(lambda: pid not in proxies(owner), 3.0, "the former proxy leaves")
     assert sessions.broken() == []
     assert load.result().failures == {}
     measured("upgrade given up: stall, worst", max(s["longest_stall_ms"] for s in sessions.sessions), "ms", at_most=600)

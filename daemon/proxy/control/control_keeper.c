@@ -266,7 +266,14 @@ void control_init_succession(struct control *c)
 /* Without the keeper nobody owns the VIP for us: every connection must end, and the kernel does that best. */
 static void on_closed(void *ctx, const char *why)
 {
-	(void)ctx;
+	struct control *c = ctx;
+
+	if (!c->page) {
+		lb_error("proxy ends: what the keeper says at first is not understood (%s)", why);
+		_exit(IPC_EXIT_FOREIGN);
+	}
+	if (!succession_keeper_gone(c->succession))
+		_exit(EXIT_SUCCESS);
 	lb_error("proxy ends: the keeper is gone (%s)", why);
 	_exit(EXIT_FAILURE);
 }

@@ -102,6 +102,15 @@ void succession_step(struct succession *s, enum ipc_succession_step step, int fd
 	}
 }
 
+bool succession_keeper_gone(struct succession *s)
+{
+	if (s->phase >= SUCCESSION_GIVEN && s->phase != SUCCESSION_FAILED)
+		return false;
+	if (s->phase != SUCCESSION_NONE)
+		resume(s);
+	return true;
+}
+
 bool succession_under_way(const struct succession *s)
 {
 	return s->phase != SUCCESSION_NONE;
