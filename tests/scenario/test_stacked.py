@@ -9,13 +9,14 @@ from typing import Iterator
 
 import pytest
 
-from lab import Lab, eventually, topology
+from lab import Lab, eventually, netns, topology
 from lab.host import ServerHost
 from lab.lb import LoadBalancer
 from lab.paths import REPOSITORY
 
 EXAMPLE = REPOSITORY / "conf/lbd.stacked.yaml"
 PORT = 8443
+SERVICE = "10.196.35.200"
 TAKEOVER_MS = 500
 
 
@@ -58,6 +59,32 @@ def test_every_node_reaches_every_server(stacked: tuple[Lab, list[ServerHost]]) 
     for name in (topology.CLIENT, *sorted(names)):
         assert answers(lab, name) == names
     assert lab.owner().get(topology.address("k8s-lb-1"), topology.API_PORT, "/readyz", tls=True).status == 200
+
+
+def test_beside_kube_proxy_in_ipvs_mode(stacked: tuple[Lab, list[ServerHost]]) -> None:
+    """As kube-proxy leaves a node with strictARP: every service's addresses on kube-ipvs0, and ARP answered for an interface's own
+    addresses alone. Nobody answers for a service's address; the VIP is handed over and answered for by one node."""
+    lab, _ = stacked
+    for node in lab.lbs:
+        # As good as kube-proxy's kind, which not every kernel has.
+        node.run("ip", "link", "add", "kube-ipvs0", "type", "bridge")
+        node.run("ip", "address", "add", f"{SERVICE}/32", "dev", "kube-ipvs0")
+    names = {node.name for node in lab.lbs}
+    with lab.arpprobe(SERVICE) as service:
+        eventually(lambda: set(service.owners()) == names, 5.0, "without strictARP all answer")
+    for node in lab.lbs:
+        for key, value in (("arp_ignore", "1"), ("arp_announce", "2")):
+            netns.sysctl(node.name, f"ipv4/conf/all/{key}", value)
+    owner = lab.owner()
+    with lab.arpprobe() as arp, lab.arpprobe(SERVICE) as service, lab.openloop(port=PORT, mode="connect") as load:
+        eventually(lambda: len(load.connections()) >= 20)
+        assert owner.lbctl("failover", "--wait").code == 0
+        moved = time.monotonic()
+        load.succeeds_after(moved + 0.5)
+    assert lab.owner() is not owner and arp.owners() == (lab.owner().name,)
+    assert arp.both_ms() == 0 and service.owners() == ()
+    assert load.result().failures == {}
+    assert answers(lab, topology.CLIENT) == names == answers(lab, owner.name)
 
 
 def test_own_server_dies(stacked: tuple[Lab, list[ServerHost]]) -> None:
