@@ -68,6 +68,32 @@ static void judged(json_t *status, enum status_verdict verdict, const char *sent
 	json_decref(status);
 }
 
+/* The line about waking is there. */
+static void says(const char *wake, const char *role, const char *line)
+{
+	json_t *status = picture_with(NULL, 0, "role", role);
+	struct lb_text out = {0};
+
+	json_object_set_new(status, "wake", parse(wake));
+	status_text(status, NOW, false, &out);
+	ck_assert_msg(strstr(lb_text_str(&out), line) != NULL, "no '%s' in:\n%s", line, lb_text_str(&out));
+	lb_text_free(&out);
+	json_decref(status);
+}
+
+START_TEST(what_becomes_of_clients_if_the_owner_dies)
+{
+	says("{'possible': true, 'nodes': 1, 'told': 412, 'held': 0}", "\"active\"",
+	     "\n1 node knows 412 connections to wake if this node dies\n");
+	says("{'possible': true, 'nodes': 0, 'told': 0, 'held': 0}", "\"active\"",
+	     "\n0 nodes know 0 connections to wake if this node dies\n");
+	says("{'possible': true, 'nodes': 0, 'told': 0, 'held': 412}", "\"backup\"",
+	     "\n412 connections are known here to wake if the owner dies\n");
+	says("{'possible': false, 'nodes': 0, 'told': 0, 'held': 0}", "\"backup\"",
+	     "\nwithout key_file no node can wake the clients of an owner that dies\n");
+}
+END_TEST
+
 START_TEST(screen)
 {
 	static const char expected[] =
@@ -215,6 +241,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_add_test(tc, what_becomes_of_clients_if_the_owner_dies);
 	tcase_add_test(tc, screen);
 	tcase_add_test(tc, colour_is_asked_for);
 	tcase_add_test(tc, well);

@@ -368,10 +368,19 @@ START_TEST(metrics_are_well_formed)
 	    "\nlbd_election_state 2\n",
 	    "\nlbd_peer_heard_age_seconds{node=\"k8s-lb-2\"} 0.042\n",
 	    "\nlbd_config_mismatch 1\n",
+	    "\nlbd_wake_nodes 1\n",
+	    "\nlbd_wake_connections{kind=\"told\"} 2\n",
+	    "\nlbd_wake_connections{kind=\"held\"} 3\n",
+	    "\nlbd_wake_woken_total{end=\"client\"} 4\n",
+	    "\nlbd_wake_woken_total{end=\"server\"} 5\n",
+	    "\nlbd_wake_segments_total{outcome=\"sent\"} 6\n",
+	    "\nlbd_wake_segments_total{outcome=\"failed\"} 7\n",
+	    "\nlbd_wake_dropped_total 8\n",
 	    "\nlbd_server_check_duration_seconds{service=\"kube-api\",server=\"odd\\\"\\\\name\"} 0.0031\n",
 	};
 	struct lb_text text = {0};
 
+	picture.wake = (struct lb_snapshot_wake){true, 1, 2, 3, 4, 5, 6, 7, 8};
 	snprintf(server.name, sizeof(server.name), "odd\"\\name");
 	ck_assert(view_metrics(&picture, &text));
 	check_format(lb_text_str(&text));
