@@ -11,7 +11,7 @@
 
 /* Of linux/tcp.h's enum without names, and netinet/tcp.h's states, which cannot be included beside it. */
 enum { QUEUE_NONE, QUEUE_RECEIVE, QUEUE_SEND };
-enum { ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
+enum { ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSED = 7, CLOSE_WAIT = 8, LAST_ACK = 9, CLOSING = 11 };
 /* Kinds of options in SYNs, RFC 9293 3.2, RFC 7323, RFC 2018. */
 enum { OPTION_MSS = 2, OPTION_WINDOW = 3, OPTION_SACK = 4, OPTION_TIMESTAMP = 8 };
 /* What an image's unacked bytes may need until they are in the queue; the kernel's tuning has its way again then. */
@@ -252,6 +252,25 @@ bool tcp_repair_dump(int fd, struct tcp_image *image, struct tcp_repair_queues *
 	set(fd, TCP_REPAIR_QUEUE, QUEUE_NONE);
 	tcp_repair_queues_free(queues);
 	errno = saved;
+	return false;
+}
+
+bool tcp_repair_rest(int fd, struct tcp_repair_queues *queues)
+{
+	struct extent e = {0};
+	struct tcp_info info;
+	socklen_t len = sizeof(info), error_len = sizeof(int);
+	int error = 0;
+
+	*queues = (struct tcp_repair_queues){.fin_sent = true, .fin_received = true};
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 || info.tcpi_state != CLOSED)
+		return false;
+	/* One that was reset is closed, too. */
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0 || error != 0)
+		return false;
+	if (ioctl(fd, SIOCINQ, &e.received) == 0 && e.received >= 0 && read_queues(fd, &e, queues))
+		return true;
+	tcp_repair_queues_free(queues);
 	return false;
 }
 

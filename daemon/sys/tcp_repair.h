@@ -30,6 +30,11 @@ int tcp_repair_socket(const struct lb_endpoint *local);
  * moved, or memory is short; the socket is as it was.
  */
 bool tcp_repair_dump(int fd, struct tcp_image *image, struct tcp_repair_queues *queues);
+/*
+ * A connection of which both FINs have passed is no connection any more (the kernel keeps what is left of it); bytes
+ * that came may still be unread. False: it is none of these, or memory is short.
+ */
+bool tcp_repair_rest(int fd, struct tcp_repair_queues *queues);
 void tcp_repair_queues_free(struct tcp_repair_queues *queues);
 
 /*

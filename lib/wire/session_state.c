@@ -11,7 +11,7 @@
  *  56 service, server: one length byte and so many printable characters each
  *     client, local, where the flag says so destination: endpoints
  *     pending of the client, of the server: bytes
- *     image of the client's connection, where the flag says so of the server's
+ *     image of the client's connection, where the flag says so of the server's; none of one that is over
  * endpoint: 4 or 6 (1), address (4 or 16), port (2). bytes: length (4), data.
  * image: local, remote; send and receive sequence (4 each); mss (2); options (1); window scales (4 bits each);
  *     timestamp (4); window (5 x 4); unacked: bytes
@@ -22,7 +22,7 @@ enum {
 	FLAG_SHUT = 0x04, /* likewise */
 	FLAG_SERVER = 0x10,
 	FLAG_DESTINATION = 0x20,
-	FLAGS_KNOWN = 0x3f,
+	FLAG_OVER = 0x40, /* as FLAG_EOF */
 	/* RFC 7323 2.3 */
 	WSCALE_MAX = 14,
 	/* Linux takes no smaller one (TCP_MIN_MSS). */
@@ -106,7 +106,14 @@ static bool values_ok(const struct session_state *s)
 	for (int i = 0; i < 2; i++)
 		if (s->half[i].shut && (!s->half[i].eof || s->pending[i].len > 0))
 			return false;
-	return image_ok(&s->side[FLOW_CLIENT]) && (!connected || image_ok(&s->side[FLOW_SERVER]));
+	/* A connection is over when its end has come and the other side's end was passed on to it. */
+	for (int i = 0; i < 2; i++)
+		if (s->over[i] && (!s->half[i].eof || !s->half[1 - i].shut))
+			return false;
+	if (s->over[FLOW_CLIENT] && s->over[FLOW_SERVER])
+		return false;
+	return (s->over[FLOW_CLIENT] || image_ok(&s->side[FLOW_CLIENT])) &&
+	       (!connected || s->over[FLOW_SERVER] || image_ok(&s->side[FLOW_SERVER]));
 }
 
 /* ---- encode: counts where there is no room, so that size and encoding are one ---- */
@@ -202,6 +209,8 @@ static unsigned flags_of(const struct session_state *s)
 			flags |= (unsigned)FLAG_EOF << i;
 		if (s->half[i].shut)
 			flags |= (unsigned)FLAG_SHUT << i;
+		if (s->over[i])
+			flags |= (unsigned)FLAG_OVER << i;
 	}
 	if (s->server[0] != '\0')
 		flags |= FLAG_SERVER;
@@ -230,8 +239,9 @@ static void put_record(struct output *o, const struct session_state *s, size_t l
 		put_endpoint(o, &s->destination);
 	put_bytes(o, &s->pending[FLOW_CLIENT]);
 	put_bytes(o, &s->pending[FLOW_SERVER]);
-	put_image(o, &s->side[FLOW_CLIENT]);
-	if (s->server[0] != '\0')
+	if (!s->over[FLOW_CLIENT])
+		put_image(o, &s->side[FLOW_CLIENT]);
+	if (s->server[0] != '\0' && !s->over[FLOW_SERVER])
 		put_image(o, &s->side[FLOW_SERVER]);
 }
 
@@ -362,6 +372,7 @@ static void get_record(struct input *in, unsigned flags, struct session_state *o
 	for (unsigned i = 0; i < 2; i++) {
 		out->half[i].eof = (flags & (unsigned)FLAG_EOF << i) != 0;
 		out->half[i].shut = (flags & (unsigned)FLAG_SHUT << i) != 0;
+		out->over[i] = (flags & (unsigned)FLAG_OVER << i) != 0;
 	}
 	get_text(in, out->service);
 	get_text(in, out->server);
@@ -371,8 +382,9 @@ static void get_record(struct input *in, unsigned flags, struct session_state *o
 		get_endpoint(in, &out->destination);
 	get_bytes(in, &out->pending[FLOW_CLIENT]);
 	get_bytes(in, &out->pending[FLOW_SERVER]);
-	get_image(in, &out->side[FLOW_CLIENT]);
-	if ((flags & FLAG_SERVER) != 0)
+	if (!out->over[FLOW_CLIENT])
+		get_image(in, &out->side[FLOW_CLIENT]);
+	if ((flags & FLAG_SERVER) != 0 && !out->over[FLOW_SERVER])
 		get_image(in, &out->side[FLOW_SERVER]);
 }
 
@@ -393,7 +405,7 @@ enum session_state_drop session_state_decode(const uint8_t *buf, size_t len, str
 	if (buf[4] != SESSION_STATE_FORMAT)
 		return SESSION_STATE_UNKNOWN;
 	flags = buf[5];
-	if ((flags & ~(unsigned)FLAGS_KNOWN) != 0 || lb_get16(buf + 6) != 0)
+	if (lb_get16(buf + 6) != 0)
 		return SESSION_STATE_VALUE;
 
 	memset(out, 0, sizeof(*out));

@@ -16,7 +16,7 @@ from .lb import LoadBalancer
 from .netns import command
 from .paths import base
 from .pki import Authority
-from .probes import ArpProbe, Crowd, HalfClose, OpenLoop, Sessions, SynFlood
+from .probes import ArpProbe, Crowd, HalfClose, OpenLoop, Sessions, Streams, SynFlood
 from .process import kill_all
 from .wait import eventually
 
@@ -198,6 +198,11 @@ class Lab(Faults):
         """Long-lived sessions that each ask every `interval_ms`, HTTP or echo; begins once all have been answered."""
         options = ("-n", str(count), "-i", str(interval_ms), "-p", path, *(("-e",) if echo else ()))
         return Sessions(self.client, *options, address, str(port))
+
+    def streams(self, *kinds: str, port: int = topology.ECHO_PORT, address: str = topology.VIP) -> Streams:
+        """Sessions with an echo server, each kind as NAME:COUNT:BYTES:MS (MS 0: as fast as it goes, BYTES 0: idle)[:half]."""
+        options = [word for kind in kinds for word in ("-k", kind)]
+        return Streams(self.client, *options, address, str(port))
 
     def arpprobe(self, address: str = topology.VIP, interval_ms: float = 10) -> ArpProbe:
         """Who answers for the address, asked from the observer."""

@@ -166,6 +166,24 @@ class Sessions(Probe):
         return sum(words[0] == "broken" for words in self.lines())
 
 
+class Streams(Probe):
+    """Sessions of several kinds with an echo server, every byte compared."""
+
+    name = "streams"
+
+    def broken(self) -> list[dict[str, Any]]:
+        """The sessions that broke, brought a wrong byte, or did not come to their end."""
+        return [session for session in self.summary["sessions"] if session["end"] != "ok"]
+
+    def broken_so_far(self) -> list[list[str]]:
+        """The records of those that broke, also while measuring."""
+        return [words for words in self.lines() if words[0] == "broken"]
+
+    def stalls_ms(self, kind: str) -> list[float]:
+        """How long each session of the kind once waited for what it had sent to come back, in order."""
+        return sorted(session["stall_ms"] for session in self.summary["sessions"] if session["kind"] == kind)
+
+
 class ArpProbe(Probe):
     """Who owns the VIP, by asking for it every 10 ms."""
 

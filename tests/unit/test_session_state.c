@@ -163,7 +163,7 @@ START_TEST(another_format_is_told_apart)
 	bytes[4] = SESSION_STATE_FORMAT + 1;
 	ck_assert_int_eq(session_state_decode(bytes, len, &back), SESSION_STATE_UNKNOWN);
 	bytes[4] = SESSION_STATE_FORMAT;
-	bytes[5] |= 0x40;
+	bytes[7] = 1;
 	ck_assert_int_eq(session_state_decode(bytes, len, &back), SESSION_STATE_VALUE);
 	free(bytes);
 }
@@ -199,6 +199,36 @@ START_TEST(values_out_of_range_are_refused)
 }
 END_TEST
 
+START_TEST(a_connection_that_is_over_has_no_image)
+{
+	struct session_state s = relaying(), back;
+	size_t len, with;
+	uint8_t *bytes;
+
+	s.half[FLOW_CLIENT].shut = s.half[FLOW_SERVER].eof = true;
+	s.pending[FLOW_CLIENT] = (struct lb_bytes){0};
+	with = session_state_size(&s);
+	s.over[FLOW_SERVER] = true;
+	memset(&s.side[FLOW_SERVER], 0, sizeof(s.side[FLOW_SERVER]));
+	bytes = encoded(&s, &len);
+	ck_assert_uint_lt(len, with);
+	ck_assert_int_eq(session_state_decode(bytes, len, &back), SESSION_STATE_OK);
+	ck_assert(back.over[FLOW_SERVER] && !back.over[FLOW_CLIENT]);
+	ck_assert_mem_eq(back.pending[FLOW_SERVER].data, "200 OK", 6);
+	free(bytes);
+
+	/* Not before its end has come, the other's was passed on; nobody is left where both are over. */
+	s.half[FLOW_SERVER].eof = false;
+	ck_assert_uint_eq(session_state_size(&s), 0);
+	s.half[FLOW_SERVER].eof = true;
+	s.half[FLOW_CLIENT].shut = false;
+	ck_assert_uint_eq(session_state_size(&s), 0);
+	s.half[FLOW_CLIENT].shut = s.half[FLOW_SERVER].shut = s.over[FLOW_CLIENT] = true;
+	s.pending[FLOW_SERVER] = (struct lb_bytes){0};
+	ck_assert_uint_eq(session_state_size(&s), 0);
+}
+END_TEST
+
 START_TEST(no_length_beyond_the_limit_is_believed)
 {
 	static const uint8_t huge[SESSION_STATE_HEAD] = {0xff, 0xff, 0xff, 0xff}, none[SESSION_STATE_HEAD];
@@ -221,6 +251,7 @@ int main(void)
 	tcase_add_test(all, a_record_of_another_length_is_refused);
 	tcase_add_test(all, another_format_is_told_apart);
 	tcase_add_test(all, values_out_of_range_are_refused);
+	tcase_add_test(all, a_connection_that_is_over_has_no_image);
 	tcase_add_test(all, no_length_beyond_the_limit_is_believed);
 	suite_add_tcase(suite, all);
 	SRunner *runner = srunner_create(suite);

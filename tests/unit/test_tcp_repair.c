@@ -315,6 +315,34 @@ START_TEST(test_a_window_that_was_taken_back)
 }
 END_TEST
 
+START_TEST(test_what_is_left_of_a_connection_that_is_over)
+{
+	enter_namespace();
+	struct pollfd hup = {.events = 0};
+	struct tcp_repair_queues queues;
+	struct tcp_image image;
+	struct pair p = connected();
+
+	shutdown(p.moved, SHUT_WR);
+	expect_end(p.client);
+	ck_assert(!tcp_repair_rest(p.moved, &queues));
+	say(p.client, "last words");
+	shutdown(p.client, SHUT_WR);
+	hup.fd = p.moved;
+	ck_assert_int_eq(poll(&hup, 1, WAIT_MS), 1);
+	ck_assert(tcp_repair_enter(p.moved));
+	ck_assert(!tcp_repair_dump(p.moved, &image, &queues));
+	ck_assert(tcp_repair_rest(p.moved, &queues));
+	ck_assert_uint_eq(queues.received.len, 10);
+	ck_assert_mem_eq(queues.received.data, "last words", 10);
+	ck_assert(queues.fin_sent && queues.fin_received);
+	tcp_repair_queues_free(&queues);
+	close(p.moved);
+	close(p.client);
+	close(p.listener);
+}
+END_TEST
+
 START_TEST(test_what_cannot_be_told_stays_as_it_is)
 {
 	enter_namespace();
@@ -348,6 +376,7 @@ int main(void)
 	tcase_add_test(tc, test_half_closed_by_the_moving_end);
 	tcase_add_test(tc, test_unacked_fin_is_sent_again);
 	tcase_add_test(tc, test_a_window_that_was_taken_back);
+	tcase_add_test(tc, test_what_is_left_of_a_connection_that_is_over);
 	tcase_add_test(tc, test_what_cannot_be_told_stays_as_it_is);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

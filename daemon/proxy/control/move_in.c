@@ -47,6 +47,11 @@ static void on_all_adopted(void *ctx)
 	forget_arrivals(m);
 }
 
+static bool needs_socket(const struct session_state *state, int side)
+{
+	return !state->over[side] && (side == FLOW_CLIENT || state->server[0] != '\0');
+}
+
 /* A session whose sockets could not both be made is left out: they are closed in silence. */
 static void keep_complete(struct move_arrivals *a)
 {
@@ -54,9 +59,11 @@ static void keep_complete(struct move_arrivals *a)
 
 	for (uint32_t i = 0; i < a->count; i++) {
 		struct session_arrival *arrival = &a->list[i];
-		bool connected = arrival->state.server[0] != '\0';
+		bool complete = true;
 
-		if (arrival->fd[FLOW_CLIENT] >= 0 && (!connected || arrival->fd[FLOW_SERVER] >= 0)) {
+		for (int side = 0; side < 2; side++)
+			complete = complete && (arrival->fd[side] >= 0 || !needs_socket(&arrival->state, side));
+		if (complete) {
 			a->list[kept++] = *arrival;
 			continue;
 		}
@@ -85,12 +92,12 @@ static void give_sockets(struct move *m, void (*lacks)(struct move *m, const str
 	for (uint32_t i = 0; i < a->count; i++) {
 		struct session_arrival *arrival = &a->list[i];
 
-		for (int side = 0; side < (arrival->state.server[0] != '\0' ? 2 : 1); side++) {
+		for (int side = 0; side < 2; side++) {
 			const struct lb_endpoint *local = &arrival->state.side[side].local;
 
-			if (arrival->fd[side] < 0)
+			if (arrival->fd[side] < 0 && needs_socket(&arrival->state, side))
 				arrival->fd[side] = move_sockets_take(m, local);
-			if (arrival->fd[side] < 0)
+			if (arrival->fd[side] < 0 && needs_socket(&arrival->state, side))
 				lacks(m, local);
 		}
 	}

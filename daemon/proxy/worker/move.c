@@ -196,6 +196,22 @@ static bool put_record(const struct session_state *state, struct remainder *out)
 	return true;
 }
 
+/* One side's socket, or that it has none any more. */
+static bool tell_side(struct session *s, enum flow_side side, struct session_state *state,
+		      struct tcp_repair_queues *queues)
+{
+	int fd = s->side[side].io.fd;
+
+	if (fd >= 0 && tcp_repair_dump(fd, &state->side[side], queues))
+		return true;
+	if (!s->flow.half[1 - side].shut || s->farewell != FAREWELL_NONE)
+		return false;
+	state->side[side] = (struct tcp_image){0};
+	state->over[side] = true;
+	*queues = (struct tcp_repair_queues){.fin_sent = true, .fin_received = true};
+	return fd < 0 || tcp_repair_rest(fd, queues);
+}
+
 static bool tell(struct session *s, struct remainder *out)
 {
 	struct tcp_repair_queues queues[2] = {0};
@@ -204,10 +220,9 @@ static bool tell(struct session *s, struct remainder *out)
 	bool told = false;
 
 	rest_describe(s, &state);
-	if (!tcp_repair_dump(s->side[FLOW_CLIENT].io.fd, &state.side[FLOW_CLIENT], &queues[FLOW_CLIENT]))
+	if (!tell_side(s, FLOW_CLIENT, &state, &queues[FLOW_CLIENT]))
 		return false;
-	if (s->server != NULL &&
-	    !tcp_repair_dump(s->side[FLOW_SERVER].io.fd, &state.side[FLOW_SERVER], &queues[FLOW_SERVER]))
+	if (s->server != NULL && !tell_side(s, FLOW_SERVER, &state, &queues[FLOW_SERVER]))
 		goto free_queues;
 	if (remain(s, FLOW_CLIENT, queues, &rest[FLOW_CLIENT]) && remain(s, FLOW_SERVER, queues, &rest[FLOW_SERVER])) {
 		describe_half(s, FLOW_CLIENT, queues, &rest[FLOW_CLIENT], &state);
@@ -271,9 +286,9 @@ static bool adopt(struct worker *w, const struct session_arrival *arrival)
 
 	if (service == NULL || service->conf == NULL || (connected && server == NULL))
 		return false;
-	if (!tcp_repair_restore(arrival->fd[FLOW_CLIENT], &state->side[FLOW_CLIENT]) ||
-	    (connected && !tcp_repair_restore(arrival->fd[FLOW_SERVER], &state->side[FLOW_SERVER])))
-		return false;
+	for (int side = 0; side < (connected ? 2 : 1); side++)
+		if (!state->over[side] && !tcp_repair_restore(arrival->fd[side], &state->side[side]))
+			return false;
 	s = w->sessions.count < w->sessions.max ? session_set_take(w) : NULL;
 	if (s == NULL)
 		return false;
@@ -311,7 +326,7 @@ void move_adopt(struct worker *w, const struct message *order, struct message *a
 static void repeat_fins(struct session *s)
 {
 	for (int from = 0; from < 2; from++)
-		if (s->flow.half[from].shut)
+		if (s->flow.half[from].shut && s->side[1 - from].io.fd >= 0)
 			shutdown(s->side[1 - from].io.fd, SHUT_WR);
 }
 

@@ -61,6 +61,8 @@ struct session_state {
 	lb_duration half_closed;  /* for how long; 0 while no side has closed */
 	struct flow_half half[2]; /* its pending is not told: it is the length below */
 	struct tcp_image side[2];
+	/* Both FINs have passed on that side: there is no connection any more, only bytes that came from it. */
+	bool over[2];
 	struct lb_bytes pending[2]; /* received from that side, and not yet sent to the other */
 };
 
