@@ -27,8 +27,8 @@ ECHO = f"""
 """
 
 # NAME:COUNT:BYTES:MS, see Lab.streams: 5,000 and 400 in all.
-MANY = ("idle:4290:0:0", "echo:300:64:20", "byte:50:1:5", "bulk:10:400000:100", "half:345:200000:0:half")
-FEW = ("idle:300:0:0", "echo:40:64:20", "byte:10:1:5", "bulk:4:400000:100", "half:44:200000:0:half")
+MANY = ("idle:4290:0:0", "echo:300:64:20", "byte:50:1:5", "bulk:10:400000:100", "half:345:30000:0:half")
+FEW = ("idle:300:0:0", "echo:40:64:20", "byte:10:1:5", "bulk:4:400000:100", "half:44:30000:0:half")
 
 
 @contextlib.contextmanager

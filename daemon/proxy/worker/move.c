@@ -87,6 +87,7 @@ void move_freeze(struct worker *w, const struct message *order, struct message *
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		if (!s->on_vip || s->rest != SESSION_RUNS)
 			continue;
 		if (is_bound_here(s))
@@ -245,6 +246,7 @@ void move_dump(struct worker *w, const struct message *order, struct message *an
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		if (s->rest != SESSION_FROZEN)
 			continue;
 		if (out.len >= order->size || !tell(s, &out)) {
@@ -267,6 +269,7 @@ void move_thaw(struct worker *w, const struct message *order, struct message *an
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		if (s->rest != SESSION_FROZEN && s->rest != SESSION_DUMPED)
 			continue;
 		widen(s);
@@ -313,6 +316,7 @@ void move_adopt(struct worker *w, const struct message *order, struct message *a
 	for (uint32_t i = 0; i < order->count; i++) {
 		const struct session_arrival *arrival = &order->arrivals[i];
 
+		worker_proceeds(w);
 		if (adopt(w, arrival))
 			continue;
 		for (int side = 0; side < 2; side++)
@@ -336,6 +340,7 @@ void move_revive(struct worker *w, const struct message *order, struct message *
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		if (s->rest != SESSION_PARKED)
 			continue;
 		answer->count++;

@@ -95,6 +95,7 @@ void session_set_end(struct worker *w, const struct message *order, struct messa
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		if (!is_meant(s, order))
 			continue;
 		session_end(s, reason_of(s, order));

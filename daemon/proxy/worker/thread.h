@@ -47,4 +47,10 @@ struct worker {
 	uint8_t *scratch;			    /* WORKER_SCRATCH bytes, for the time of one callback */
 };
 
+/* Inside a callback that visits every session: the keeper takes a thread that does not tick for one that hangs. */
+static inline void worker_proceeds(struct worker *w)
+{
+	atomic_fetch_add_explicit(w->params.tick, 1, memory_order_relaxed);
+}
+
 #endif
