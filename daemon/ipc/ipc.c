@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <lb/hash.h>
 #include <lb/list.h>
 
 #define QUEUE_MAX  (16u * 1024 * 1024)
@@ -45,6 +46,7 @@ static const struct {
     {IPC_NEED_SOCKETS,   sizeof(struct ipc_sockets)	 },
     {IPC_WAKE,	       sizeof(struct ipc_wake)	      },
     {IPC_WOKEN,		sizeof(struct ipc_woken)		},
+    {IPC_ADOPTED,	  sizeof(struct ipc_adopted)	    },
 };
 
 _Static_assert(sizeof(struct lb_snapshot_keeper) <= IPC_BODY_MAX, "a keeper snapshot fits one message");
@@ -81,6 +83,15 @@ static bool known_size(uint32_t type, size_t size)
 		if ((uint32_t)sizes[i].type == type)
 			return sizes[i].size == size;
 	return false;
+}
+
+uint64_t ipc_fingerprint(void)
+{
+	uint64_t h = lb_hash_mix(0, IPC_PROTOCOL);
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		h = lb_hash_mix(lb_hash_mix(h, (uint64_t)sizes[i].type), sizes[i].size);
+	return h;
 }
 
 static void close_all(const int *fds, size_t n)

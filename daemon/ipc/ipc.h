@@ -8,6 +8,9 @@
  *   proxy:  CONF_PREPARED{g, ok, text}
  *   keeper: CONF_COMMIT{g} or CONF_ABORT{g}
  *   proxy:  CONF_APPLIED{g}
+ *
+ * A keeper that comes after one that is gone brings a new pair (ipc_link.h); the proxy begins with ADOPTED there, and
+ * the conversation is that of a start.
  */
 #ifndef IPC_IPC_H
 #define IPC_IPC_H
@@ -21,8 +24,11 @@
 #include <lb/conf.h>
 #include <lb/snapshot.h>
 
-#define IPC_PROXY_FD	 3 /* the proxy finds its end of the pair here */
-#define IPC_EXIT_FOREIGN 3 /* exit code of a proxy that does not understand the keeper's first message */
+#define IPC_PROXY_FD	 3	    /* the proxy finds its end of the pair here */
+#define IPC_EXIT_FOREIGN 3	    /* exit code of a proxy that does not understand the keeper's first message */
+#define IPC_OUTLIVES	 "outlives" /* its argument where another keeper may come after a crash of this one */
+#define IPC_LINK_FD	 4	    /* and of the link by which another keeper may come (ipc_link.h) here */
+#define IPC_PROTOCOL	 1	    /* another number where a message changes its meaning and not its size */
 #define IPC_BODY_MAX	 32768
 #define IPC_FDS_MAX	 64
 #define IPC_WORKERS_MAX	 64
@@ -60,6 +66,7 @@ enum ipc_type {
 	IPC_SUCCEEDED,		/* struct ipc_succeeded */
 	IPC_NEED_SOCKETS,	/* struct ipc_sockets: sockets under repair, bound to VIP:port, are wanted */
 	IPC_WAKE,		/* struct ipc_wake: segments to clients and servers of an owner that died */
+	IPC_ADOPTED,		/* struct ipc_adopted: first on a channel that came over the link */
 };
 
 struct ipc_hello {
@@ -207,6 +214,10 @@ struct ipc_succeeded {
 	char text[192]; /* when !ok: why */
 };
 
+struct ipc_adopted {
+	int32_t pid;
+};
+
 /* Shared page: every thread of the proxy ticks its counter at least each 100 ms; the keeper watches them move. */
 struct ipc_page {
 	_Atomic uint64_t control_tick;
@@ -231,6 +242,12 @@ void ipc_free(struct ipc *ipc);
 bool ipc_send(struct ipc *ipc, enum ipc_type type, const void *body, size_t size, const int *fds, size_t nfds);
 /* As ipc_send without descriptors. */
 bool ipc_post(struct ipc *ipc, enum ipc_type type, const void *body, size_t size);
+
+/*
+ * Tells versions of the channel apart: the same number where all messages have the same meaning (IPC_PROTOCOL) and
+ * size.
+ */
+uint64_t ipc_fingerprint(void);
 
 /* Create the pair for a new proxy: pair[0] keeper's end, pair[1] the proxy's; both CLOEXEC. False with errno. */
 bool ipc_pair(int pair[2]);

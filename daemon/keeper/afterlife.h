@@ -14,6 +14,13 @@
 bool afterlife_expected(void);
 
 /*
+ * Where nobody goes on with it: end the proxy that a keeper left in the service, and see it gone, so that its clients
+ * hear of it while the VIP is still here. It would end by itself a moment later, unless it hangs. Does nothing when run
+ * by hand.
+ */
+void afterlife_end_proxy(void);
+
+/*
  * Before the end of --resign: where each start fails at once, the next one is made to wait. Does nothing otherwise, and
  * not when lbd was stopped.
  */

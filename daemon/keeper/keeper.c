@@ -13,6 +13,7 @@
 #include "daemon/keeper/bulletin.h"
 #include "daemon/keeper/conf_push.h"
 #include "daemon/keeper/election.h"
+#include "daemon/keeper/greeting.h"
 #include "daemon/keeper/listeners.h"
 #include "daemon/keeper/reload.h"
 #include "daemon/keeper/requests.h"
@@ -109,31 +110,30 @@ static void on_upgraded(void *ctx, bool ok, const char *text, struct ipc *asker)
 
 /* ---- the proxy ---- */
 
+/* heir: it will take over from the running one. */
 static bool greet(struct keeper *k, struct ipc *ipc, int page_fd, bool heir)
 {
-	struct ipc_hello hello = {
-	    .own_node = (uint32_t)k->own_node,
-	    .workers = k->workers,
-	    .has_metrics = k->admin.metrics_fd >= 0,
-	    .admin_gid = k->admin.gid,
-	    .heir = heir,
-	};
-	int fds[3] = {page_fd, k->admin.socket_fd, k->admin.metrics_fd};
-
-	conf_file_name(k->conf_path, hello.conf_path, sizeof(hello.conf_path));
-	memcpy(hello.admin_group, k->conf.conf->admin_group, sizeof(hello.admin_group));
-	return ipc_send(ipc, IPC_HELLO, &hello, sizeof(hello), fds, hello.has_metrics ? 3 : 2);
+	return greeting_send(ipc, &(struct greeting){.conf_path = k->conf_path,
+						     .conf = k->conf.conf,
+						     .own_node = k->own_node,
+						     .workers = k->workers,
+						     .page_fd = page_fd,
+						     .admin = &k->admin,
+						     .heir = heir});
 }
 
-/* What one proxy at a time may have. */
-static void equip(void *ctx, struct ipc *ipc)
+/* What one proxy at a time may have; files: it does not have them yet. */
+static void equip(struct keeper *k, struct ipc *ipc, bool files)
 {
-	struct keeper *k = ctx;
-
-	if (k->state.fds[0] >= 0)
+	if (files && k->state.fds[0] >= 0)
 		ipc_send(ipc, IPC_STATE, NULL, 0, k->state.fds, 2);
 	session_desk_equip(&k->sessions, ipc, k->election);
 	bulletin_repeat(&k->bulletin, ipc);
+}
+
+static void equip_heir(void *ctx, struct ipc *ipc)
+{
+	equip(ctx, ipc, true);
 }
 
 static bool greet_heir(void *ctx, struct ipc *ipc, int page_fd, struct conf_push *push)
@@ -143,12 +143,14 @@ static bool greet_heir(void *ctx, struct ipc *ipc, int page_fd, struct conf_push
 	return greet(k, ipc, page_fd, true) && conf_push_begin(push, ipc, k->conf.memfd, &k->listeners);
 }
 
-static void on_proxy_started(void *ctx, struct ipc *ipc)
+static void on_proxy_started(void *ctx, struct ipc *ipc, bool adopted)
 {
 	struct keeper *k = ctx;
 
 	greet(k, ipc, supervise_page_fd(k->supervise), false);
-	equip(k, ipc);
+	if (adopted)
+		greeting_end_orphans(ipc, k->election);
+	equip(k, ipc, !adopted);
 	if (!conf_push_begin(&k->push, ipc, k->conf.memfd, &k->listeners))
 		lb_error("proxy did not take the configuration");
 }
@@ -377,7 +379,7 @@ static void init_watchers(struct keeper *k)
 /* The parts that can fail, in the order in which they are released by keeper_free. */
 static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err *err)
 {
-	if (!admin_open(&k->admin, k->conf.conf, runtime_dir, err))
+	if (!admin_open(&k->admin, k->conf.conf, runtime_dir, k->resume, err))
 		return false;
 	state_files_open(&k->state, runtime_dir);
 	if (!listeners_prepare(&k->listeners, k->conf.conf, err))
@@ -388,6 +390,7 @@ static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err 
 	    &(struct supervise_params){
 		.loop = k->loop,
 		.workers = k->workers,
+		.resume = k->resume,
 		.hooks = {.started = on_proxy_started,
 			  .message = on_proxy_message,
 			  .lost = on_proxy_lost,
@@ -442,8 +445,9 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 		return NULL;
 	}
 	*params->conf = (struct conf_file){.memfd = -1};
-	succession_init(&k->succession, k->loop, k->supervise,
-			&(struct succession_hooks){.greet = greet_heir, .equip = equip, .done = on_upgraded, .ctx = k});
+	succession_init(
+	    &k->succession, k->loop, k->supervise,
+	    &(struct succession_hooks){.greet = greet_heir, .equip = equip_heir, .done = on_upgraded, .ctx = k});
 	reload_init(&k->reload,
 		    &(struct reload_parts){.path = k->conf_path,
 					   .own_node = k->own_node,

@@ -126,7 +126,10 @@ static bool waits_for_next(void)
 static int resign(const struct lb_conf *conf, int own_node)
 {
 	struct lb_err err;
-	bool ok = election_resign(own_node >= 0 ? conf : NULL, own_node >= 0 ? (size_t)own_node : 0, &err);
+	bool ok;
+
+	afterlife_end_proxy();
+	ok = election_resign(own_node >= 0 ? conf : NULL, own_node >= 0 ? (size_t)own_node : 0, &err);
 
 	afterlife_pace();
 	return ok ? KEEPER_EXIT_OK : fail(&err, KEEPER_EXIT_FAILURE);

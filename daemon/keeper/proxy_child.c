@@ -7,9 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "daemon/ipc/ipc_link.h"
+#include "daemon/sys/fdstore.h"
 
 struct proxy_child {
 	struct ev_loop *loop;
@@ -17,8 +22,10 @@ struct proxy_child {
 	struct ipc_page *page;
 	int page_fd;
 	struct ipc *ipc;
-	pid_t pid; /* 0 once it was reaped */
+	pid_t pid;	   /* 0 once it was reaped, or not known */
+	int process, link; /* process: -1 where the kernel has no such descriptors */
 	ev_child watcher;
+	ev_io foreign; /* of one that is no child of ours */
 };
 
 bool proxy_child_program(char path[static PROXY_CHILD_PATH_MAX], struct lb_err *err)
@@ -58,16 +65,18 @@ static bool make_page(struct proxy_child *c, struct lb_err *err)
 	return true;
 }
 
-/* In the child: the channel on its descriptor, ordinary priority, and out. Only async-signal-safe calls. */
-static _Noreturn void become_proxy(const char *program, int channel)
+/* In the child: both descriptors in their places, ordinary priority, and out. Only async-signal-safe calls. */
+static _Noreturn void become_proxy(const char *program, int channel, int link, bool outlives)
 {
-	char *const argv[] = {(char *)(uintptr_t) "lbd-proxy", NULL};
+	char *const argv[] = {(char *)(uintptr_t) "lbd-proxy", outlives ? (char *)(uintptr_t)IPC_OUTLIVES : NULL, NULL};
 	sigset_t none;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (channel == IPC_PROXY_FD)
-		fcntl(channel, F_SETFD, 0);
-	else if (dup2(channel, IPC_PROXY_FD) < 0)
+	if (!outlives)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* One may stand where the other is to go. */
+	channel = fcntl(channel, F_DUPFD_CLOEXEC, IPC_LINK_FD + 1);
+	link = fcntl(link, F_DUPFD_CLOEXEC, IPC_LINK_FD + 1);
+	if (channel < 0 || link < 0 || dup2(channel, IPC_PROXY_FD) < 0 || dup2(link, IPC_LINK_FD) < 0)
 		_exit(126);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -94,6 +103,8 @@ static void on_channel_message(void *ctx, enum ipc_type type, const void *body, 
 {
 	struct proxy_child *c = ctx;
 
+	if (type == IPC_ADOPTED)
+		c->pid = ((const struct ipc_adopted *)body)->pid;
 	c->hooks.message(c->hooks.ctx, type, body, size, fds, nfds);
 }
 
@@ -122,25 +133,53 @@ static void on_ended(struct ev_loop *loop, ev_child *w, int revents)
 	c->hooks.ended(c->hooks.ctx, why);
 }
 
+/* Of one that somebody else reaps: how it ended stays with them. */
+static void on_foreign_ended(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct proxy_child *c = w->data;
+
+	(void)revents;
+	ev_io_stop(loop, w);
+	close_channel(c);
+	c->pid = 0;
+	c->hooks.ended(c->hooks.ctx, "it ended");
+}
+
+static struct proxy_child *make(struct ev_loop *loop, const struct proxy_child_hooks *hooks)
+{
+	struct proxy_child *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->loop = loop;
+	c->hooks = *hooks;
+	c->page_fd = c->process = c->link = -1;
+	ev_init(&c->watcher, on_ended);
+	ev_init(&c->foreign, on_foreign_ended);
+	c->watcher.data = c->foreign.data = c;
+	return c;
+}
+
 struct proxy_child *proxy_child_start(struct ev_loop *loop, const char *program, const struct proxy_child_hooks *hooks,
 				      struct lb_err *err)
 {
-	struct proxy_child *c = calloc(1, sizeof(*c));
-	int pair[2];
+	struct proxy_child *c = make(loop, hooks);
+	int pair[2], link[2];
 
 	if (!c) {
 		lb_err_set(err, "out of memory");
 		return NULL;
 	}
-	c->loop = loop;
-	c->hooks = *hooks;
-	c->page_fd = -1;
-	ev_init(&c->watcher, on_ended);
 	if (!make_page(c, err))
 		goto free_child;
+	if (!ipc_link_pair(link)) {
+		lb_err_errno(err, errno, "cannot make the link to the proxy");
+		goto free_child;
+	}
+	c->link = link[0];
 	if (!ipc_pair(pair)) {
 		lb_err_errno(err, errno, "cannot make the channel to the proxy");
-		goto free_child;
+		goto close_link;
 	}
 	c->ipc = ipc_new(loop, pair[0], on_channel_message, on_channel_closed, c);
 	if (!c->ipc) {
@@ -155,18 +194,94 @@ struct proxy_child *proxy_child_start(struct ev_loop *loop, const char *program,
 		goto close_theirs;
 	}
 	if (c->pid == 0)
-		become_proxy(program, pair[1]);
+		become_proxy(program, pair[1], link[1], fdstore_offered());
 	close(pair[1]);
-	ev_child_init(&c->watcher, on_ended, c->pid, 0);
-	c->watcher.data = c;
+	close(link[1]);
+	c->process = pidfd_open(c->pid, 0);
+	ev_child_set(&c->watcher, c->pid, 0);
 	ev_child_start(loop, &c->watcher);
 	return c;
 
 close_theirs:
 	close(pair[1]);
+close_link:
+	close(link[1]);
 free_child:
 	proxy_child_free(c);
 	return NULL;
+}
+
+/* ---- one that outlives its keeper ---- */
+
+/* A page of another layout is that of another version. */
+static bool map_kept_page(struct proxy_child *c, int fd)
+{
+	struct stat st;
+
+	c->page_fd = fd;
+	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size != sizeof(*c->page))
+		return false;
+	c->page = mmap(NULL, sizeof(*c->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (c->page == MAP_FAILED)
+		c->page = NULL;
+	return c->page != NULL;
+}
+
+/* Bring it a channel; false: nobody is there to take it. */
+static bool bring_channel(struct proxy_child *c)
+{
+	int pair[2];
+	bool offered;
+
+	if (c->link < 0 || !ipc_pair(pair))
+		return false;
+	offered = ipc_link_offer(c->link, pair[1]);
+	close(pair[1]);
+	c->ipc = offered ? ipc_new(c->loop, pair[0], on_channel_message, on_channel_closed, c) : NULL;
+	if (!c->ipc)
+		close(pair[0]);
+	return c->ipc != NULL;
+}
+
+struct proxy_child *proxy_child_adopt(struct ev_loop *loop, struct resume *resume,
+				      const struct proxy_child_hooks *hooks)
+{
+	struct proxy_child *c = make(loop, hooks);
+	bool page;
+
+	if (!c)
+		return NULL;
+	c->link = resume_take(resume, RESUME_LINK);
+	c->process = resume_take(resume, RESUME_PROCESS);
+	page = map_kept_page(c, resume_take(resume, RESUME_PAGE));
+	/* Without its process nobody could end it, or would hear of its end. */
+	if (c->process >= 0 && page && bring_channel(c)) {
+		ev_io_set(&c->foreign, c->process, EV_READ);
+		ev_io_start(loop, &c->foreign);
+		return c;
+	}
+	proxy_child_free(c);
+	proxy_child_forget(resume);
+	return NULL;
+}
+
+void proxy_child_keep(const struct proxy_child *c, struct resume *resume)
+{
+	proxy_child_forget(resume);
+	if (c->process < 0)
+		return;
+	resume_put(resume, RESUME_LINK, c->link);
+	resume_put(resume, RESUME_PROCESS, c->process);
+	resume_put(resume, RESUME_PAGE, c->page_fd);
+}
+
+void proxy_child_forget(struct resume *resume)
+{
+	static const char *const names[] = {RESUME_LINK, RESUME_PROCESS, RESUME_PAGE};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!resume_discard(resume, names[i]))
+			resume_drop(resume, names[i]);
 }
 
 /* ---- life ---- */
@@ -200,7 +315,9 @@ const struct ipc_page *proxy_child_page(const struct proxy_child *c)
 
 void proxy_child_kill(const struct proxy_child *c)
 {
-	if (c->pid > 0)
+	if (c->process >= 0)
+		pidfd_send_signal(c->process, SIGKILL, NULL, 0);
+	else if (c->pid > 0)
 		kill(c->pid, SIGKILL);
 }
 
@@ -210,7 +327,12 @@ void proxy_child_free(struct proxy_child *c)
 		return;
 	proxy_child_kill(c);
 	ev_child_stop(c->loop, &c->watcher);
+	ev_io_stop(c->loop, &c->foreign);
 	close_channel(c);
+	if (c->process >= 0)
+		close(c->process);
+	if (c->link >= 0)
+		close(c->link);
 	if (c->page)
 		munmap(c->page, sizeof(*c->page));
 	if (c->page_fd >= 0)

@@ -1,6 +1,7 @@
 /*
- * One process of lbd-proxy: its program, the page that it ticks in, its channel, and its end. What follows from any of
- * that is decided elsewhere (supervise.h, upgrade.h). Keeper's thread only.
+ * One process of lbd-proxy: its program, the page that it ticks in, its channel, and its end; started here, or by a
+ * former keeper that it outlived. What follows from any of that is decided elsewhere (supervise.h, upgrade.h). Keeper's
+ * thread only.
  */
 #ifndef KEEPER_PROXY_CHILD_H
 #define KEEPER_PROXY_CHILD_H
@@ -11,6 +12,7 @@
 #include <lb/err.h>
 
 #include "daemon/ipc/ipc.h"
+#include "daemon/keeper/resume.h"
 
 struct proxy_child;
 
@@ -19,7 +21,8 @@ struct proxy_child_hooks {
 	ipc_on_message *message;
 	/* The channel ended and was closed; the process may run on. */
 	ipc_on_closed *closed;
-	/* The process ended (why) and was reaped; called once, last. The child may be freed from inside. */
+	/* The process ended (why) and was reaped by its parent; called once, last. The child may be freed from inside.
+	 */
 	void (*ended)(void *ctx, const char *why);
 	void *ctx;
 };
@@ -33,9 +36,20 @@ bool proxy_child_program(char path[static PROXY_CHILD_PATH_MAX], struct lb_err *
 /* Start program; loop is the default loop, as child watchers need it. NULL with a sentence. */
 struct proxy_child *proxy_child_start(struct ev_loop *loop, const char *program, const struct proxy_child_hooks *hooks,
 				      struct lb_err *err);
+/*
+ * The one that a former keeper had kept: its channel is a new one, over which IPC_ADOPTED is to come, or it is hung or
+ * of another version and should be killed. NULL: there is none, and nothing of it is left.
+ */
+struct proxy_child *proxy_child_adopt(struct ev_loop *loop, struct resume *resume,
+				      const struct proxy_child_hooks *hooks);
+/* Let this one outlive the keeper, in place of the one before. */
+void proxy_child_keep(const struct proxy_child *c, struct resume *resume);
+/* No proxy outlives the keeper from now on. */
+void proxy_child_forget(struct resume *resume);
 /* Somebody else decides from now on. */
 void proxy_child_set_hooks(struct proxy_child *c, const struct proxy_child_hooks *hooks);
 
+/* 0: not known yet, with one that was adopted. */
 pid_t proxy_child_pid(const struct proxy_child *c);
 /* NULL once it was closed. */
 struct ipc *proxy_child_ipc(const struct proxy_child *c);

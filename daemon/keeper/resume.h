@@ -12,6 +12,11 @@
 #define RESUME_NAME_MAX 64
 #define RESUME_VRRP	"vrrp"
 #define RESUME_ANNOUNCE "announce"
+#define RESUME_ADMIN	"admin"
+#define RESUME_METRICS	"metrics"
+#define RESUME_LINK	"proxy-link"
+#define RESUME_PROCESS	"proxy-process"
+#define RESUME_PAGE	"proxy-page"
 
 struct resume;
 

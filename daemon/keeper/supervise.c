@@ -7,25 +7,28 @@
 
 #include "daemon/sys/clock.h"
 
-#define TICK_CHECK    LB_MSEC(100)
-#define TICK_STILL    LB_MSEC(500) /* a thread that stands still longer cannot serve (contract) */
-#define TICK_HOPELESS LB_SEC(3)	   /* and longer than this it will not come back */
-#define STOP_PATIENCE 1.0	   /* seconds between IPC_STOP and SIGKILL */
-#define RESTART_FIRST LB_MSEC(20)
-#define RESTART_MAX   LB_SEC(2)
-#define STEADY_AFTER  LB_SEC(10) /* a proxy that lived so long was not broken from the start */
+#define TICK_CHECK     LB_MSEC(100)
+#define TICK_STILL     LB_MSEC(500) /* a thread that stands still longer cannot serve (contract) */
+#define TICK_HOPELESS  LB_SEC(3)    /* and longer than this it will not come back */
+#define STOP_PATIENCE  1.0	    /* seconds between IPC_STOP and SIGKILL */
+#define ADOPT_PATIENCE 1.0	    /* seconds in which a former keeper's proxy must answer */
+#define RESTART_FIRST  LB_MSEC(20)
+#define RESTART_MAX    LB_SEC(2)
+#define STEADY_AFTER   LB_SEC(10) /* a proxy that lived so long was not broken from the start */
 
 struct supervise {
 	struct ev_loop *loop;
 	uint32_t workers;
 	struct supervise_hooks hooks;
 	char program[PROXY_CHILD_PATH_MAX];
+	struct resume *resume;
 	struct proxy_child *child; /* NULL: none runs */
 	ev_timer restart, ticks, patience;
 	lb_time started_at;
 	unsigned quick_deaths;
 	uint64_t restarts;
 	bool stopping, lost_told;
+	bool adopting; /* the child is a former keeper's and has not answered yet */
 	/* What the page showed last, per thread (control first), and since when it has not changed. */
 	uint64_t seen[IPC_WORKERS_MAX + 1];
 	lb_time moved_at[IPC_WORKERS_MAX + 1];
@@ -33,8 +36,23 @@ struct supervise {
 	bool ticking;
 };
 
+static struct proxy_child_hooks child_hooks(struct supervise *s);
+
+static void on_patience_over(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct supervise *s = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (s->adopting)
+		lb_error("the former proxy does not answer: ending it");
+	proxy_child_kill(s->child);
+}
+
 struct supervise *supervise_new(const struct supervise_params *params, struct lb_err *err)
 {
+	struct proxy_child_hooks hooks;
+
 	struct supervise *s = calloc(1, sizeof(*s));
 
 	if (!s) {
@@ -44,10 +62,17 @@ struct supervise *supervise_new(const struct supervise_params *params, struct lb
 	s->loop = params->loop;
 	s->workers = params->workers;
 	s->hooks = params->hooks;
-	if (proxy_child_program(s->program, err))
-		return s;
-	free(s);
-	return NULL;
+	s->resume = params->resume;
+	ev_timer_init(&s->patience, on_patience_over, 0., 0.);
+	s->patience.data = s;
+	if (!proxy_child_program(s->program, err)) {
+		free(s);
+		return NULL;
+	}
+	hooks = child_hooks(s);
+	s->child = proxy_child_adopt(s->loop, s->resume, &hooks);
+	s->adopting = s->child != NULL;
+	return s;
 }
 
 int supervise_page_fd(const struct supervise *s)
@@ -57,7 +82,7 @@ int supervise_page_fd(const struct supervise *s)
 
 struct ipc *supervise_ipc(const struct supervise *s)
 {
-	return s->child ? proxy_child_ipc(s->child) : NULL;
+	return s->child && !s->adopting ? proxy_child_ipc(s->child) : NULL;
 }
 
 uint64_t supervise_restarts(const struct supervise *s)
@@ -86,7 +111,14 @@ static void on_channel_message(void *ctx, enum ipc_type type, const void *body, 
 {
 	struct supervise *s = ctx;
 
-	s->hooks.message(s->hooks.ctx, type, body, size, fds, nfds);
+	if (type != IPC_ADOPTED || !s->adopting) {
+		s->hooks.message(s->hooks.ctx, type, body, size, fds, nfds);
+		return;
+	}
+	s->adopting = false;
+	ev_timer_stop(s->loop, &s->patience);
+	lb_notice("proxy adopted pid=%d: its sessions go on", (int)proxy_child_pid(s->child));
+	s->hooks.started(s->hooks.ctx, proxy_child_ipc(s->child), true);
 }
 
 static void on_restart_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -112,6 +144,8 @@ static void on_ended(void *ctx, const char *why)
 	ev_timer_stop(s->loop, &s->ticks);
 	proxy_child_free(s->child);
 	s->child = NULL;
+	s->adopting = false;
+	proxy_child_forget(s->resume);
 	if (s->stopping) {
 		s->hooks.stopped(s->hooks.ctx);
 		return;
@@ -134,23 +168,38 @@ static struct proxy_child_hooks child_hooks(struct supervise *s)
 	    .message = on_channel_message, .closed = on_channel_closed, .ended = on_ended, .ctx = s};
 }
 
+static void expect(struct supervise *s, double seconds)
+{
+	ev_timer_stop(s->loop, &s->patience);
+	ev_timer_set(&s->patience, seconds, 0.);
+	ev_timer_start(s->loop, &s->patience);
+}
+
 /* What is known of a proxy that has just become the present one. */
 static void take_over(struct supervise *s)
 {
 	s->started_at = clock_now();
 	s->lost_told = false;
+	proxy_child_keep(s->child, s->resume);
 }
 
 bool supervise_start(struct supervise *s, struct lb_err *err)
 {
 	struct proxy_child_hooks hooks = child_hooks(s);
 
+	s->started_at = clock_now();
+	s->lost_told = false;
+	/* What its answer is depends on it: the rest follows then. */
+	if (s->adopting) {
+		expect(s, ADOPT_PATIENCE);
+		return true;
+	}
 	s->child = proxy_child_start(s->loop, s->program, &hooks, err);
 	if (!s->child)
 		return false;
 	take_over(s);
 	lb_info("proxy started pid=%d", (int)proxy_child_pid(s->child));
-	s->hooks.started(s->hooks.ctx, proxy_child_ipc(s->child));
+	s->hooks.started(s->hooks.ctx, proxy_child_ipc(s->child), false);
 	return true;
 }
 
@@ -231,15 +280,6 @@ void supervise_watch_ticks(struct supervise *s)
 	ev_timer_start(s->loop, &s->ticks);
 }
 
-static void on_patience_over(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct supervise *s = w->data;
-
-	(void)loop;
-	(void)revents;
-	proxy_child_kill(s->child);
-}
-
 void supervise_stop(struct supervise *s)
 {
 	s->stopping = true;
@@ -251,9 +291,7 @@ void supervise_stop(struct supervise *s)
 	}
 	if (!supervise_ipc(s) || !ipc_post(supervise_ipc(s), IPC_STOP, NULL, 0))
 		proxy_child_kill(s->child);
-	ev_timer_init(&s->patience, on_patience_over, STOP_PATIENCE, 0.);
-	s->patience.data = s;
-	ev_timer_start(s->loop, &s->patience);
+	expect(s, STOP_PATIENCE);
 }
 
 void supervise_free(struct supervise *s)

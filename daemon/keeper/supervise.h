@@ -15,12 +15,16 @@
 
 #include "daemon/ipc/ipc.h"
 #include "daemon/keeper/proxy_child.h"
+#include "daemon/keeper/resume.h"
 
 struct supervise;
 
 struct supervise_hooks {
-	/* A new proxy runs and its channel is open: say hello and send the configuration. */
-	void (*started)(void *ctx, struct ipc *ipc);
+	/*
+	 * A proxy runs and its channel is open: say hello and send the configuration. adopted: it served under a former
+	 * keeper and goes on with its sessions.
+	 */
+	void (*started)(void *ctx, struct ipc *ipc, bool adopted);
 	ipc_on_message *message;
 	/* The proxy is gone; another one will be started unless supervise_stop was called. */
 	void (*lost)(void *ctx, const char *why);
@@ -34,12 +38,13 @@ struct supervise_hooks {
 struct supervise_params {
 	struct ev_loop *loop; /* the default loop: child watchers need it */
 	uint32_t workers;
+	struct resume *resume; /* borrowed: keeps the proxy for the next keeper */
 	struct supervise_hooks hooks;
 };
 
-/* Find the program. Nothing is started. NULL with a sentence. */
+/* Find the program, and the proxy that a former keeper left. Nothing is started. NULL with a sentence. */
 struct supervise *supervise_new(const struct supervise_params *params, struct lb_err *err);
-/* Start the proxy; later starts happen by themselves. */
+/* Start the proxy, or go on with the former keeper's; later starts happen by themselves. */
 bool supervise_start(struct supervise *s, struct lb_err *err);
 /* The page's descriptor for IPC_HELLO. */
 int supervise_page_fd(const struct supervise *s);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -70,14 +71,18 @@ static void ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-/* Die with the keeper. The kernel forgets this wish when the user changes, so it comes after the privileges. */
-static bool tie_to_keeper(pid_t keeper)
+/*
+ * Die with the keeper, unless another one may come. The kernel forgets this wish when the user changes, so it comes
+ * after the privileges.
+ */
+static bool tie_to_keeper(pid_t keeper, bool outlives)
 {
-	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper;
+	return outlives || (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bool outlives = argc == 2 && strcmp(argv[1], IPC_OUTLIVES) == 0;
 	pid_t keeper = getppid();
 	struct control *control;
 	struct reserve reserve = {0};
@@ -85,7 +90,7 @@ int main(void)
 	struct lb_err err;
 
 	logsink_init("lbd-proxy", LB_LOG_INFO);
-	if (fcntl(IPC_PROXY_FD, F_SETFD, FD_CLOEXEC) != 0) {
+	if (fcntl(IPC_PROXY_FD, F_SETFD, FD_CLOEXEC) != 0 || fcntl(IPC_LINK_FD, F_SETFD, FD_CLOEXEC) != 0) {
 		fputs("lbd-proxy: it is started by lbd; see lbd(8)\n", stderr);
 		return 2;
 	}
@@ -95,13 +100,14 @@ int main(void)
 		lb_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
-	if (!tie_to_keeper(keeper))
+	if (!tie_to_keeper(keeper, outlives))
 		return EXIT_FAILURE;
 	sandbox_enter_proxy();
 	sources = source_table_new(SOURCES);
 	control = control_new(&(struct control_params){
 	    .loop = ev_default_loop(0),
 	    .channel_fd = IPC_PROXY_FD,
+	    .link_fd = IPC_LINK_FD,
 	    .workers = {.start = start_worker, .mailbox = worker_mailbox, .join = worker_join},
 	});
 	reserve_fill(&reserve);

@@ -27,6 +27,11 @@ struct fdstore_item *fdstore_take(size_t *count)
 	return items;
 }
 
+bool fdstore_offered(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
 bool fdstore_put(const char *name, int fd)
 {
 	char text[FDSTORE_NAME_MAX + 32];

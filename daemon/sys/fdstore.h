@@ -21,6 +21,8 @@ struct fdstore_item {
  */
 struct fdstore_item *fdstore_take(size_t *count);
 
+/* Is there a service manager that takes descriptors? Whether it keeps them is its own business. */
+bool fdstore_offered(void);
 /* Keep a copy under the name, which several may share; false when nobody keeps it. */
 bool fdstore_put(const char *name, int fd);
 /* Forget all of that name. */

@@ -104,6 +104,25 @@ static bool restarts(sd_bus *bus, const char *path, const char *result)
 	       limit == 0 && !has_job(bus, path);
 }
 
+size_t service_manager_processes(lb_duration wait, pid_t *pids, size_t max)
+{
+	sd_bus *bus = connect_to(wait);
+	sd_bus_message *answer = NULL;
+	uint32_t pid;
+	size_t n = 0;
+
+	/* Without a name it is the caller's unit. */
+	if (bus &&
+	    sd_bus_call_method(bus, MANAGER, "/org/freedesktop/systemd1", MANAGER ".Manager", "GetUnitProcesses", NULL,
+			       &answer, "s", "") >= 0 &&
+	    sd_bus_message_enter_container(answer, 'a', "(sus)") >= 0)
+		while (n < max && sd_bus_message_read(answer, "(sus)", NULL, &pid, NULL) > 0)
+			pids[n++] = (pid_t)pid;
+	sd_bus_message_unref(answer);
+	sd_bus_flush_close_unref(bus);
+	return n;
+}
+
 void service_manager_ask(const char *result, lb_duration wait, struct service_plan *out)
 {
 	sd_bus *bus = connect_to(wait);

@@ -20,6 +20,12 @@ from .wait import NotYet, eventually
 
 START_TIMEOUT = 10.0
 API_TIMEOUT = 5.0
+MANAGER = Path(__file__).with_name("manager.py")
+
+
+def managed_by(directory: Path) -> list[str]:
+    """What stands before a command that a stand-in for systemd is to run."""
+    return ["/usr/bin/python3", str(MANAGER), str(directory)]
 
 
 class Result(NamedTuple):
@@ -54,6 +60,7 @@ class LoadBalancer(Host):
         self.socket = self.runtime_dir / "lbd.sock"
         self.log = self.directory / "lbd.log"
         self.process: Process | None = None
+        self.managed = False
         self.guide_processes: list[Process] = []
 
     # lbd
@@ -75,11 +82,17 @@ class LoadBalancer(Host):
         nofile: int | None = None,
         wait: bool = True,
         priority: bool = False,
+        managed: bool = False,
     ) -> Process:
-        """Starts lbd and waits until its API tells a role; `nofile` limits its descriptors, `priority`: realtime."""
+        """Starts lbd and waits until its API tells a role; `nofile` limits its descriptors, `priority`: realtime.
+
+        `managed`: under what stands in for systemd (manager.py), which is the process then.
+        """
         self.write_config(config)
         self.runtime_dir.mkdir(mode=0o750, exist_ok=True)
-        self.process = Process(self.lbd_argv(*arguments), self.name, self.log, env, nofile, priority=priority)
+        argv = [*(managed_by(self.directory) if managed else ()), *self.lbd_argv(*arguments)]
+        self.managed = managed
+        self.process = Process(argv, self.name, self.log, env, nofile, priority=priority)
         if wait:
             self.wait_up()
         return self.process
@@ -143,16 +156,19 @@ class LoadBalancer(Host):
     def pid(self) -> int:
         """The process id of lbd itself, the keeper."""
         assert self.process, f"{self.name}: lbd was not started"
-        return self.process.pid
+        return self._process(b"/lbd") if self.managed else self.process.pid
+
+    def _process(self, program_: bytes) -> int:
+        for pid in netns.processes(self.name):
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(program_):
+                    return pid
+        raise ProcessLookupError(f"{self.name}: no {program_.decode()}")
 
     @property
     def proxy_pid(self) -> int:
         """The process id of lbd-proxy; an OSError while there is none."""
-        for pid in netns.processes(self.name):
-            with contextlib.suppress(OSError):
-                if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"lbd-proxy"):
-                    return pid
-        raise ProcessLookupError(f"{self.name}: no lbd-proxy")
+        return self._process(b"lbd-proxy")
 
     def sigkill(self) -> None:
         """Kills the keeper alone."""

@@ -225,13 +225,6 @@ class SystemdNode(LoadBalancer):
         except NotYet as late:
             raise NotYet(f"{late}\n{self.journal('-n', '40')}") from late
 
-    def _process(self, program: bytes) -> int:
-        for pid in netns.processes(self.name):
-            with contextlib.suppress(OSError):
-                if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(program):
-                    return pid
-        raise ProcessLookupError(f"{self.name}: no {program.decode()}")
-
     @property
     def pid(self) -> int:
         """The process id of the keeper as seen from here."""

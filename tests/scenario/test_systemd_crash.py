@@ -17,6 +17,7 @@ from trial import FULL, SETTLE, Trial, transitions
 pytestmark = pytest.mark.systemd
 
 OUTAGE = 150.0
+BUSY = IDLE = 200
 # A process that ends sooner than this after its start is not resumed and not started again at once.
 YOUNG = 1.0
 
@@ -56,6 +57,57 @@ def test_f02_f03_keeper_resumes(machines: SystemdLab, measured: Measured, name: 
     assert set(trial.failed()) <= {"reset", "eof"} and sum(trial.failed().values()) <= 3, trial.failed()
     assert owner.role() == "active" and owner.status()["reason"] == "resumed"
     assert len(re.findall(r"resumed after_ms", owner.journal("-n", "100", "_PID=" + owner.show("MainPID")))) == 1
+
+
+@pytest.mark.skipif(not FULL, reason="a machine that is busy with other things restarts lbd too late for its lease: LBD_FULL=1")
+@pytest.mark.parametrize("name", ["KILL", "SEGV", "ABRT"])
+def test_f02_f03_sessions_outlive_the_keeper(machines: SystemdLab, measured: Measured, name: str) -> None:
+    """The running proxy goes on with every session and serves new connections; twice in a row."""
+    owner = grown_up(machines)
+    proxy = owner.proxy_pid
+    with machines.crowd(IDLE, 80) as crowd, machines.sessions(BUSY) as sessions, Trial(machines) as trial:
+        for _ in range(2):
+            former, hit = owner.pid, trial.now()
+            kill(owner, name)
+            eventually(lambda f=former: owner.pid != f)
+            trial.served_after(hit + YOUNG + 0.5)
+    fault = "F02" if name == "KILL" else "F03"
+    lost = len(sessions.broken()) + sum(crowd.endings().values())
+    stall = sessions.longest_stall_ms()
+    measured(f"{fault} keeper SIG{name} under systemd: longest stall of a session", stall, "ms", at_most=OUTAGE)
+    measured(f"{fault} keeper SIG{name} under systemd: sessions lost", lost, "", exactly=0)
+    measured(f"{fault} keeper SIG{name} under systemd: failed connections", sum(trial.failed().values()), "", exactly=0)
+    assert owner.proxy_pid == proxy and trial.arp.owners() == (owner.name,) and trial.arp.both_ms() == 0
+
+
+def proxies(node: SystemdNode) -> int:
+    """How many proxies there are on the node."""
+    return len(node.on("pgrep", "-x", "lbd-proxy").stdout.split())
+
+
+def test_no_proxy_is_left(machines: SystemdLab) -> None:
+    """A restart, a kill of all, and a stop while keeper and proxy hang: one proxy where lbd runs, none where it does not."""
+    owner = grown_up(machines)
+    former = owner.proxy_pid
+    assert owner.systemctl("restart", "lbd").code == 0
+    owner.wait_up()
+    assert proxies(owner) == 1 and owner.proxy_pid != former
+    eventually(lambda: owner.lived(YOUNG + 0.3), 5.0)
+    keeper, former = owner.pid, owner.proxy_pid
+    kill(owner, "KILL", "all")
+    eventually(lambda: owner.pid != keeper and owner.proxy_pid != former and proxies(owner) == 1, 5.0)
+    owner.wait_up()
+
+    owner.drop_in("patience", "[Service]\nTimeoutStopSec=500ms\n")
+    try:
+        kill(owner, "STOP", "all")
+        owner.systemctl("stop", "lbd")
+        assert proxies(owner) == 0 and not owner.has_address() and not owner.rules()
+        assert owner.show("NFileDescriptorStore") == "0"
+    finally:
+        owner.drop_in("patience", None)
+        assert owner.systemctl("start", "lbd").code == 0
+    owner.wait_up()
 
 
 def test_handed_over_then_killed(machines: SystemdLab) -> None:

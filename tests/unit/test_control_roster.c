@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/proxy/control/checker.h"
@@ -329,7 +330,8 @@ START_TEST(sockets_that_are_known_keep_their_number)
 {
 	struct listen_set next = {0};
 	struct ipc_listener what = {.worker = 0, .service = "web", .endpoint = {.port = 80}};
-	int first = open("/dev/null", O_RDONLY | O_CLOEXEC), second = dup(first), other = dup(first);
+	int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), second = dup(first), other = dup(first);
+	int foreign = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	listen_set_add(&next, &what, first);
 	listen_set_replace(&listeners, &next);
@@ -344,8 +346,15 @@ START_TEST(sockets_that_are_known_keep_their_number)
 	apply(HEAD "      a: 192.0.2.11:80\n");
 	ck_assert_uint_eq(worker.view->services[0].listener_count, 2);
 	ck_assert_int_eq(worker.view->services[0].listeners[0].fd, first);
+	/* Another keeper's: it listens where the known one did. */
+	what.endpoint.port = 80;
+	listen_set_add(&next, &what, foreign);
+	listen_set_replace(&listeners, &next);
+	ck_assert_int_eq(listeners.list[0].fd, foreign);
+	ck_assert_int_ne(fcntl(first, F_GETFD), -1);
 	close(first);
 	close(other);
+	close(foreign);
 }
 END_TEST
 

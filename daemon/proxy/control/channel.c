@@ -27,6 +27,7 @@ struct waiting {
 };
 
 struct channel {
+	struct ev_loop *loop;
 	struct ipc *ipc;
 	struct channel_hooks hooks;
 	struct staged staged;
@@ -222,6 +223,7 @@ struct channel *channel_new(struct ev_loop *loop, int fd, const struct channel_h
 {
 	struct channel *c = must(calloc(1, sizeof(*c)));
 
+	c->loop = loop;
 	c->hooks = *hooks;
 	c->staged.memfd = -1;
 	lb_list_init(&c->waiting);
@@ -284,6 +286,29 @@ bool channel_request(struct channel *c, const struct ipc_request *request, chann
 	}
 	lb_list_add_tail(&c->waiting, &w->node);
 	return true;
+}
+
+static void refuse_waiting(struct channel *c)
+{
+	lb_list_foreach (node, &c->waiting) {
+		struct waiting *w = lb_container_of(node, struct waiting, node);
+
+		lb_list_del(&w->node);
+		w->on_reply(w->ctx, false, "keeper-restarted", "the keeper was restarted; see: lbctl status");
+		free(w);
+	}
+}
+
+void channel_replace(struct channel *c, int fd)
+{
+	struct ipc_adopted adopted = {.pid = getpid()};
+
+	drop_staged(c);
+	refuse_waiting(c);
+	ipc_free(c->ipc);
+	c->greeted = false;
+	c->ipc = must(ipc_new(c->loop, fd, on_message, on_closed, c));
+	ipc_post(c->ipc, IPC_ADOPTED, &adopted, sizeof(adopted));
 }
 
 void channel_free(struct channel *c)

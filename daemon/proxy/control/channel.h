@@ -15,7 +15,7 @@ struct channel;
 
 /* What the keeper says. Descriptors belong to the callee. */
 struct channel_hooks {
-	/* First message; metrics_fd is -1 without a metrics listener. */
+	/* First message of a keeper; metrics_fd is -1 without a metrics listener. */
 	void (*hello)(void *ctx, const struct ipc_hello *hello, int page_fd, int admin_fd, int metrics_fd);
 	/* Files that outlive the proxy (lb/state_file.h); not called where there are none. */
 	void (*state)(void *ctx, int events_fd, int orders_fd);
@@ -58,6 +58,12 @@ typedef void channel_on_reply(void *ctx, bool ok, const char *code, const char *
 
 /* Ask the keeper; request->id is filled in. False (and on_reply is never called) when the channel is closed. */
 bool channel_request(struct channel *c, const struct ipc_request *request, channel_on_reply *on_reply, void *ctx);
+
+/*
+ * Another keeper is there: fd (taken) in place of the channel, whatever state that was in. What the former one was
+ * asked is refused, what it had begun is forgotten. Not from inside a hook.
+ */
+void channel_replace(struct channel *c, int fd);
 
 /* Waiting requests are forgotten. */
 void channel_free(struct channel *c);

@@ -229,6 +229,8 @@ struct control *control_new(const struct control_params *params)
 	init_timers(c);
 	hooks = control_keeper_hooks(c);
 	c->channel = must(channel_new(c->loop, params->channel_fd, &hooks));
+	c->link = control_keeper_link(c);
+	keeper_link_open(&c->link, c->loop, params->link_fd);
 	c->move = move_new(c->loop, c->crew);
 	move_set_channel(c->move, c->channel);
 	wake_set_channel(c->wake, c->channel);
@@ -256,6 +258,7 @@ void control_free(struct control *c)
 	move_free(c->move);
 	ev_timer_stop(c->loop, &c->farewell);
 	succession_free(c->succession);
+	keeper_link_close(&c->link);
 	channel_free(c->channel);
 	/* Threads first: they count on blocks and use views. */
 	crew_join(c->crew);

@@ -9,6 +9,7 @@
 #include "daemon/proxy/control/control_state.h"
 #include "daemon/proxy/control/must.h"
 #include "daemon/sys/clock.h"
+#include "daemon/sys/sock_same.h"
 
 /* Nothing works without the page, a worker or the API: end, the keeper tries again. Threads may run already. */
 static _Noreturn void give_up(const char *why)
@@ -17,12 +18,44 @@ static _Noreturn void give_up(const char *why)
 	_exit(EXIT_FAILURE);
 }
 
+static uint32_t wanted_workers(const struct ipc_hello *hello)
+{
+	uint32_t n = hello->workers < IPC_WORKERS_MAX ? hello->workers : IPC_WORKERS_MAX;
+
+	return n ? n : 1;
+}
+
+/* Is what cannot change in a running proxy what it was with the former keeper? */
+static bool is_same(const struct control *c, const struct ipc_hello *hello, int admin_fd, int metrics_fd)
+{
+	bool metrics = c->metrics_fd < 0 ? metrics_fd < 0 : metrics_fd >= 0 && sock_same(c->metrics_fd, metrics_fd);
+
+	return wanted_workers(hello) == crew_size(c->crew) && hello->own_node == c->own_node &&
+	       hello->admin_gid == c->admin_gid && metrics && sock_same(c->admin_fd, admin_fd);
+}
+
+/* Another keeper: everything goes on with what there is, which is the same as what it brings. */
+static void go_on(struct control *c, const struct ipc_hello *hello, const int *fds, size_t count)
+{
+	if (!is_same(c, hello, fds[1], fds[2]))
+		give_up("another keeper brings another node, socket or number of workers");
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	lb_notice("proxy goes on under another keeper");
+}
+
 static void on_hello(void *ctx, const struct ipc_hello *hello, int page_fd, int admin_fd, int metrics_fd)
 {
 	struct control *c = ctx;
-	uint32_t workers = hello->workers < IPC_WORKERS_MAX ? hello->workers : IPC_WORKERS_MAX;
+	const int fds[] = {page_fd, admin_fd, metrics_fd};
 	struct lb_err err;
 
+	if (c->page) {
+		go_on(c, hello, fds, sizeof(fds) / sizeof(fds[0]));
+		return;
+	}
+	c->own_node = hello->own_node;
 	c->admin_fd = admin_fd;
 	c->metrics_fd = metrics_fd;
 	c->admin_gid = hello->admin_gid;
@@ -31,7 +64,7 @@ static void on_hello(void *ctx, const struct ipc_hello *hello, int page_fd, int 
 	close(page_fd);
 	if (c->page == MAP_FAILED)
 		give_up("the shared page cannot be mapped");
-	if (!crew_start(c->crew, workers ? workers : 1, c->mailbox, c->page->worker_tick, &err))
+	if (!crew_start(c->crew, wanted_workers(hello), c->mailbox, c->page->worker_tick, &err))
 		give_up(err.text);
 	c->roster.workers = crew_size(c->crew);
 	if (hello->heir)
@@ -65,7 +98,6 @@ static void start_api(struct control *c)
 					      .succession = c->succession,
 					      .picture = &c->picture},
 			 &err);
-	c->admin_fd = c->metrics_fd = -1;
 	if (!c->api)
 		give_up(err.text);
 }
@@ -118,7 +150,7 @@ static void on_keeper_event(void *ctx, const struct lb_event *event)
 /* An order to end the VIP's sessions and how many have ended so far. */
 struct ending {
 	struct control *control;
-	uint32_t id, count;
+	uint32_t id, count, keeper;
 };
 
 static void on_some_ended(void *ctx, struct message *m)
@@ -132,7 +164,10 @@ static void on_all_ended(void *ctx)
 {
 	struct ending *e = ctx;
 
-	channel_sessions_ended(e->control->channel, e->id, e->count);
+	move_ended(e->control->move);
+	/* Whoever asked may be gone. */
+	if (e->keeper == e->control->keepers)
+		channel_sessions_ended(e->control->channel, e->id, e->count);
 	free(e);
 }
 
@@ -143,6 +178,7 @@ static void on_end_sessions(void *ctx, uint32_t id)
 
 	e->control = c;
 	e->id = id;
+	e->keeper = c->keepers;
 	crew_ask(c->crew, &(struct crew_question){.kind = MESSAGE_END_SESSIONS,
 						  .scope = END_VIP,
 						  .reason = FLOW_END_HANDOVER,
@@ -263,7 +299,22 @@ void control_init_succession(struct control *c)
 	ev_timer_init(&c->farewell, on_farewell, FAREWELL, 0.);
 }
 
-/* Without the keeper nobody owns the VIP for us: every connection must end, and the kernel does that best. */
+/* ---- without a keeper ---- */
+
+/* Nobody owns the VIP for us: every connection must end, and the kernel does that best. */
+static _Noreturn void end_alone(const char *why)
+{
+	lb_error("proxy ends: the keeper is gone (%s)", why);
+	_exit(EXIT_FAILURE);
+}
+
+/* Another keeper would know nothing of what is half done. */
+static bool is_settled(const struct control *c)
+{
+	return c->set && !move_busy(c->move) && !succession_under_way(c->succession);
+}
+
+/* The VIP is here for as long as its lease, and another keeper may come within that. */
 static void on_closed(void *ctx, const char *why)
 {
 	struct control *c = ctx;
@@ -274,8 +325,30 @@ static void on_closed(void *ctx, const char *why)
 	}
 	if (!succession_keeper_gone(c->succession))
 		_exit(EXIT_SUCCESS);
-	lb_error("proxy ends: the keeper is gone (%s)", why);
-	_exit(EXIT_FAILURE);
+	if (!is_settled(c) || !keeper_link_wait(&c->link))
+		end_alone(why);
+	lb_warning("the keeper is gone (%s): going on until another one comes", why);
+}
+
+static void on_alone(void *ctx, const char *why)
+{
+	(void)ctx;
+	end_alone(why);
+}
+
+static void on_keeper_come(void *ctx, int channel)
+{
+	struct control *c = ctx;
+
+	if (!is_settled(c))
+		end_alone("another one came in the middle of something");
+	c->keepers++;
+	channel_replace(c->channel, channel);
+}
+
+struct keeper_link control_keeper_link(struct control *c)
+{
+	return (struct keeper_link){.come = on_keeper_come, .alone = on_alone, .ctx = c};
 }
 
 struct channel_hooks control_keeper_hooks(struct control *c)

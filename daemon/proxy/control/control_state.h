@@ -9,6 +9,7 @@
 #include "daemon/proxy/control/channel.h"
 #include "daemon/proxy/control/collect.h"
 #include "daemon/proxy/control/control.h"
+#include "daemon/proxy/control/keeper_link.h"
 #include "daemon/proxy/control/listen_set.h"
 #include "daemon/proxy/control/move.h"
 #include "daemon/proxy/control/order_book.h"
@@ -23,6 +24,8 @@ struct control {
 	struct crew *crew;
 	struct mailbox *mailbox;
 	struct channel *channel;
+	struct keeper_link link;
+	uint32_t keepers; /* how many came after the first one */
 	struct roster roster;
 	struct listen_set listeners;
 	struct publisher *publisher;
@@ -39,7 +42,8 @@ struct control {
 	struct succession *succession;
 	struct api *api;
 	struct ipc_page *page;
-	int admin_fd, metrics_fd; /* -1 once the API has them */
+	int admin_fd, metrics_fd; /* the API's once it is there; metrics -1: none */
+	uint32_t own_node;
 	uint32_t admin_gid;
 	char conf_path[IPC_PATH_MAX];
 	struct conf_set *set; /* in force */
@@ -55,7 +59,8 @@ void control_tell_health(struct control *c);
 /* Be ready to succeed another proxy, and to be succeeded. */
 void control_init_succession(struct control *c);
 
-/* What is done when the keeper speaks. */
+/* What is done when the keeper speaks, and when another one comes. */
 struct channel_hooks control_keeper_hooks(struct control *c);
+struct keeper_link control_keeper_link(struct control *c);
 
 #endif

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/proxy/control/must.h"
+#include "daemon/sys/sock_same.h"
 
 void listen_set_add(struct listen_set *set, const struct ipc_listener *what, int fd)
 {
@@ -28,7 +29,8 @@ void listen_set_replace(struct listen_set *running, struct listen_set *next)
 	for (size_t i = 0; i < next->count; i++) {
 		const struct listen_item *known = find(running, &next->list[i].what);
 
-		if (known) {
+		/* Another keeper may have kept its sockets in another order, or have new ones. */
+		if (known && sock_same(known->fd, next->list[i].fd)) {
 			close(next->list[i].fd);
 			next->list[i].fd = known->fd;
 		}

@@ -25,7 +25,8 @@ struct listen_set {
 void listen_set_add(struct listen_set *set, const struct ipc_listener *what, int fd);
 /*
  * next becomes the running set: a socket that the running one has already keeps its number and the second descriptor
- * is closed; what next does not name is forgotten (its worker closes it). next is left empty.
+ * is closed; what next does not name, or names with another socket, is forgotten (its worker closes it). next is left
+ * empty.
  */
 void listen_set_replace(struct listen_set *running, struct listen_set *next);
 /* Close what was never published and forget everything. */

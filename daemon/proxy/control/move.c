@@ -151,6 +151,16 @@ void move_setup(struct move *m, const struct ipc_move_setup *setup)
 	m->keys = keys;
 }
 
+bool move_busy(const struct move *m)
+{
+	return m->resting || m->in_id != 0 || m->out != NULL;
+}
+
+void move_ended(struct move *m)
+{
+	m->resting = false;
+}
+
 void move_free(struct move *m)
 {
 	if (m == NULL)

@@ -21,6 +21,10 @@ void move_free(struct move *m);
 
 /* Another node's proxy has begun (peer_door.h) with HELLO; the stream becomes move's. */
 void move_greeted(struct move *m, struct move_stream *stream, const uint8_t *hello, size_t len);
+/* Sessions are under way: their sockets are in the middle of something that only this keeper can finish. */
+bool move_busy(const struct move *m);
+/* The sessions that left are gone from the workers, too. */
+void move_ended(struct move *m);
 
 /* What the keeper says; descriptors become move's. */
 void move_setup(struct move *m, const struct ipc_move_setup *setup);

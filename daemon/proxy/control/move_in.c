@@ -276,6 +276,7 @@ static void on_revived(void *ctx)
 {
 	struct move *m = ctx;
 
+	m->resting = false;
 	move_tell(m, m->revived_id, IPC_MOVE_REVIVE, true, 0, 0, "");
 }
 
@@ -289,6 +290,7 @@ void move_in_revive(struct move *m)
 	close_in(m);
 	m->revived_id = m->in_id;
 	m->in_id = 0;
+	m->resting = true;
 	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left);
 }
 

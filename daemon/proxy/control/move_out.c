@@ -180,6 +180,7 @@ void move_out_send(struct move *m)
 		move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, "the stream to the other node is closed");
 		return;
 	}
+	m->resting = true;
 	move_turn_all(m, MESSAGE_FREEZE, true, on_under_repair);
 }
 
@@ -189,6 +190,7 @@ static void on_thawed(void *ctx)
 {
 	struct move *m = ctx;
 
+	m->resting = false;
 	move_tell(m, m->out_id, IPC_MOVE_THAW, true, 0, 0, "");
 }
 

@@ -51,6 +51,7 @@ struct move {
 	uint64_t out_id, in_id; /* of the hand-over under way; 0 none */
 	struct move_stream *out, *in;
 	uint64_t revived_id;
+	bool resting; /* sessions do until they thaw, are revived, or are ended */
 	uint32_t sent, stay;
 	/* The owner serves until its queues are short, or this has come (ev_now); 0: the peer is not prepared yet. */
 	ev_tstamp narrow_until;
