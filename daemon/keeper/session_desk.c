@@ -33,7 +33,6 @@ void session_desk_close(struct session_desk *d)
 	if (d->listener >= 0)
 		close(d->listener);
 	d->listener = -1;
-	wake_sender_close(&d->wake);
 }
 
 void session_desk_equip(const struct session_desk *d, struct ipc *ipc, const struct election *election)

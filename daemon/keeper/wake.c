@@ -19,30 +19,23 @@ _Static_assert(IPC_WAKE_MAX <= RAW_SOCK_BATCH, "a message is one batch");
 
 void wake_sender_init(struct wake_sender *w)
 {
-	*w = (struct wake_sender){.ipv4 = -1, .ipv6 = -1, .tokens = BURST};
+	*w = (struct wake_sender){.tokens = BURST};
 }
 
-void wake_sender_close(struct wake_sender *w)
+static size_t send_packets(struct wake_sender *w, uint8_t family, const struct raw_sock_packet *packets, size_t count)
 {
-	if (w->ipv4 >= 0)
-		close(w->ipv4);
-	if (w->ipv6 >= 0)
-		close(w->ipv6);
-	w->ipv4 = w->ipv6 = -1;
-}
+	int fd = raw_sock_open(family);
+	size_t sent;
 
-static int socket_of(struct wake_sender *w, uint8_t family)
-{
-	int *fd = family == AF_INET6 ? &w->ipv6 : &w->ipv4;
-
-	if (*fd >= 0)
-		return *fd;
-	*fd = raw_sock_open(family);
-	if (*fd < 0 && !w->told) {
-		lb_warning("clients of the former owner cannot be woken: %s", strerror(errno));
+	if (fd < 0) {
+		if (!w->told)
+			lb_warning("clients of the former owner cannot be woken: %s", strerror(errno));
 		w->told = true;
+		return 0;
 	}
-	return *fd;
+	sent = raw_sock_send(fd, packets, count);
+	close(fd);
+	return sent;
 }
 
 static void refill(struct wake_sender *w)
@@ -69,7 +62,6 @@ static size_t send_family(struct wake_sender *w, const struct lb_conf *conf, con
 {
 	struct raw_sock_packet packets[IPC_WAKE_MAX];
 	size_t count = 0;
-	int fd;
 
 	for (uint32_t i = 0; i < question->count && i < IPC_WAKE_MAX && w->tokens >= 1; i++) {
 		const struct ipc_wake_target *t = &question->targets[i];
@@ -84,8 +76,7 @@ static size_t send_family(struct wake_sender *w, const struct lb_conf *conf, con
 			w->tokens -= 1;
 		}
 	}
-	fd = count > 0 ? socket_of(w, family) : -1;
-	return fd >= 0 ? raw_sock_send(fd, packets, count) : 0;
+	return count > 0 ? send_packets(w, family, packets, count) : 0;
 }
 
 void wake_sender_send(struct wake_sender *w, struct ipc *ipc, const struct lb_conf *conf, bool owns,

@@ -10,16 +10,14 @@
 
 #include "daemon/ipc/ipc.h"
 
-/* Opened when they are needed first, then kept. */
+/* A takeover without a hand-over is rare, so that its sockets are opened for each message and kept no longer. */
 struct wake_sender {
-	int ipv4, ipv6; /* -1: not yet */
 	double tokens;
 	lb_time refilled;
 	bool told; /* that a socket cannot be opened */
 };
 
 void wake_sender_init(struct wake_sender *w);
-void wake_sender_close(struct wake_sender *w);
 /* Send what is asked for where it is from one of the VIPs; owns: they are this node's. The answer goes to ipc. */
 void wake_sender_send(struct wake_sender *w, struct ipc *ipc, const struct lb_conf *conf, bool owns,
 		      const struct ipc_wake *question);
