@@ -109,18 +109,22 @@ static void remember(struct ownership *o, enum ownership_obstacle obstacle, lb_t
 		o->obstacle = OWNERSHIP_CAN;
 }
 
-/* Does the node take part? Into fault at once, out of it only after the recover hold. */
+/* Does the node take part? Into fault at once; out of it, too, unless it keeps falling back into it. */
 static void settle(struct ownership *o, bool kept_out, lb_time now)
 {
 	if (kept_out) {
+		if (!o->faulted)
+			o->flapping = o->recovered_at != 0 && now - o->recovered_at < OWNERSHIP_FLAP_WINDOW;
 		o->faulted = true;
 		o->recovering_since = 0;
 		return;
 	}
 	if (o->recovering_since == 0)
 		o->recovering_since = now;
-	if (o->faulted && o->served && now - o->recovering_since < OWNERSHIP_RECOVER_HOLD)
+	if (o->faulted && o->flapping && now - o->recovering_since < OWNERSHIP_RECOVER_HOLD)
 		return;
+	if (o->faulted && o->served)
+		o->recovered_at = now;
 	o->faulted = false;
 	o->served = true;
 }
@@ -180,6 +184,6 @@ void ownership_judge(struct ownership *o, const struct ownership_facts *facts, s
 		look_ahead(&verdict->next, act_at, now);
 		look_ahead(&verdict->next, out_at, now);
 	}
-	if (o->faulted && o->recovering_since != 0)
+	if (o->faulted && o->flapping && o->recovering_since != 0)
 		look_ahead(&verdict->next, o->recovering_since + OWNERSHIP_RECOVER_HOLD, now);
 }

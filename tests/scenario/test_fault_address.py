@@ -17,7 +17,8 @@ FOREIGN = 5000
 OVERRUN = 1500
 ROUNDS = 50 if FULL else 3
 STARTUP = 2 * DOWN
-RECOVER_HOLD = 0.5  # a node that could not serve takes part again only after it could for this long
+# The D of the catalogue, of priority 150, and what the start-up delay is of it.
+RETURN = 3 * 0.341
 
 
 def delete_vip(owner: LoadBalancer) -> None:
@@ -130,9 +131,9 @@ def test_f21_interface_recreated(lab: Lab, measured: Measured) -> None:
             eventually(lambda o=owner: o.role() == "backup", 5.0)
             eventually(lambda o=owner: all(n.get("heard", True) for n in o.status()["nodes"]), 5.0)
             slowest = max(slowest, trial.now() - plugged)
-            holds(lambda: True, RECOVER_HOLD + STARTUP + DOWN)
+            holds(lambda: True, STARTUP + DOWN)
     leaks = sum(abs(descriptors(node.pid) - before) for node, before in baseline.items())
-    measured("F21 interface recreated: backup again after", slowest * 1000, "ms", at_most=(RECOVER_HOLD + STARTUP + DOWN) * 1000)
+    measured("F21 interface recreated: backup again after", slowest * 1000, "ms", at_most=RETURN * 1000)
     measured(f"F21 interface recreated {ROUNDS} times: descriptors leaked", leaks, "", exactly=0)
 
 
@@ -147,8 +148,7 @@ def test_f21_interface_of_a_lone_owner_recreated(lab: Lab, measured: Measured) -
         plugged = Trial.now()
         eventually(owner.has_address, 5.0)
         back = address.events[-1].at if address.events else Trial.now()
-    allowed = (RECOVER_HOLD + STARTUP + DOWN + 0.1) * 1000
-    measured("F21 lone owner's interface recreated: VIP back after", (back - plugged) * 1000, "ms", at_most=allowed)
+    measured("F21 lone owner's interface recreated: VIP back after", (back - plugged) * 1000, "ms", at_most=RETURN * 1000)
     eventually(lambda: lab.client.get(VIP, 80, timeout=0.5).status == 200, 2.0)
 
 
@@ -163,7 +163,7 @@ def test_f22_interface_renamed(lab: Lab, measured: Measured) -> None:
         peer = lab.other(owner)
         eventually(lambda: peer.role() == "active", 2.0)
         eventually(lambda: all(n.get("heard", True) for n in peer.status()["nodes"]), 5.0)
-        holds(lambda: True, RECOVER_HOLD + STARTUP + DOWN)
+        holds(lambda: True, STARTUP + DOWN)
         assert peer.lbctl("failover").code == 0
         eventually(lambda: carries_vip(owner) == "lan0", 2.0)
     measured("F22 interface renamed: two owners", arp.both_ms(), "ms", exactly=0)
@@ -226,8 +226,11 @@ def test_f25_netlink_flood(lab: Lab, measured: Measured) -> None:
 
 
 def test_f25_netlink_overrun(lab: Lab, measured: Measured) -> None:
-    """The keeper does not read while more happens than its socket holds; then it asks the kernel how things are."""
-    owner = lab.start()
+    """The keeper does not read while more happens than its socket holds; then it asks the kernel how things are.
+
+    An advert each second gives it a lease that outlasts the flood on any machine: at 100 ms it would have been replaced.
+    """
+    owner = lab.start(lab.config(append="election: {interval: 1s}\n"))
     addresses = [str(ipaddress.ip_address("172.16.0.0") + number) for number in range(OVERRUN)]
     lines = [f"address add {address}/32 dev lo" for address in addresses]
     lines += [f"address del {VIP}/32 dev {topology.INTERFACE}"]
@@ -239,7 +242,7 @@ def test_f25_netlink_overrun(lab: Lab, measured: Measured) -> None:
         owner.sigcont()
         eventually(owner.has_address, 1.0)
         back = trial.now()
-        holds(lambda: True, 0.5)
+        holds(lambda: True, 1.5)
     measured("F25 netlink overrun: VIP back after", (back - again) * 1000, "ms", at_most=200)
     measured("F25 netlink overrun: owner changes", len(trial.frames.speakers()) - 1, "", exactly=0)
     trial.check()

@@ -67,7 +67,9 @@ struct ownership {
 	lb_time healthy_since;	  /* no obstacle since; 0 = there is one */
 	lb_time recovering_since; /* nothing keeps this node out any more since; 0 = something does */
 	bool faulted;		  /* last verdict was "cannot serve" */
-	bool served;		  /* "can serve" was said at least once: from now on recovery is damped */
+	bool served;		  /* "can serve" was said at least once: before, there was nothing to recover */
+	lb_time recovered_at;	  /* when it last took part again after a fault; 0 never */
+	bool flapping;		  /* the present fault came soon after a recovery: the next one is damped */
 };
 
 /*
@@ -76,7 +78,11 @@ struct ownership {
  */
 #define OWNERSHIP_PROXY_HOLD	  LB_SEC(1)
 #define OWNERSHIP_NO_SERVERS_HOLD LB_SEC(3)
-/* A node that recovered must stay well this long before it takes part again (flap damping); not at the first start. */
+/*
+ * Flap damping: a node that fails again so soon after it recovered must stay well for the hold before it takes part
+ * once more. A first loss and return is no flap: the node listens before it may take the VIP, which is damping enough.
+ */
+#define OWNERSHIP_FLAP_WINDOW  LB_SEC(10)
 #define OWNERSHIP_RECOVER_HOLD LB_MSEC(500)
 /* How long an owner that is to give the VIP away tries a planned hand-over (yield_to) before it just resigns. */
 #define OWNERSHIP_YIELD_GRACE LB_SEC(1)
