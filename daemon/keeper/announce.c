@@ -149,6 +149,12 @@ void announce_again(struct announce *a)
 		announce_all(a);
 }
 
+void announce_once(struct announce *a)
+{
+	if (a->running)
+		announce_all(a);
+}
+
 uint64_t announce_sent(const struct announce *a)
 {
 	return a->sent;

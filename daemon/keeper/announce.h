@@ -25,6 +25,8 @@ void announce_start(struct announce *a);
 void announce_stop(struct announce *a);
 /* Announce once now, at most 5 times a second; does nothing while stopped. */
 void announce_again(struct announce *a);
+/* The same without a limit, which is the caller's. */
+void announce_once(struct announce *a);
 
 /* Frames sent so far. */
 uint64_t announce_sent(const struct announce *a);

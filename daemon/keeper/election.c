@@ -71,6 +71,7 @@ static void send_advert(struct election *e)
 		return;
 	e->advert_ok = now;
 	e->advert_boot = e->advert_tried_boot;
+	peer_link_pace(e->peer_link);
 	if (lapsed)
 		return;
 	if (e->holding && !e->fenced)
@@ -98,7 +99,7 @@ static void end_sessions(struct election *e)
  */
 static void release_vip(struct election *e)
 {
-	e->holding = e->deferring = e->fenced = false;
+	e->holding = e->fenced = false;
 	e->released_at = clock_now();
 	fence_end(e->fence);
 	announce_stop(e->announce);
@@ -107,7 +108,6 @@ static void release_vip(struct election *e)
 
 static void announce_taken(struct election *e)
 {
-	e->deferring = false;
 	announce_start(e->announce);
 	election_view_on_taken(e);
 }
@@ -150,8 +150,7 @@ static void after_change(struct election *e)
 	e->losing_since = e->losing_at = 0;
 	e->losing_alarm = false;
 	peer_link_tell(e->peer_link);
-	if (e->fsm.reason == VRRP_REASON_ACTIVE_DOWN_TIMER)
-		election_announce_or_defer(e);
+	peer_link_own(e->peer_link, e->fsm.state == VRRP_ACTIVE);
 	election_plan_on_roles(e);
 	election_judge_soon(e);
 }
@@ -237,6 +236,7 @@ static void on_vrrp(struct ev_loop *loop, ev_io *w, int revents)
 static bool active_is_dead(struct election *e)
 {
 	election_advert_drain(e, DRAIN_BUDGET_FINAL);
+	peer_link_drain(e->peer_link, DRAIN_BUDGET_FINAL);
 	if (e->fsm.state != VRRP_BACKUP || clock_now() < e->fsm.active_down_timer)
 		return false;
 	if (clock_now() - e->fsm.active_down_timer <= 2 * e->fsm.active_adver_interval)
@@ -270,7 +270,6 @@ static void on_second(struct ev_loop *loop, ev_timer *w, int revents)
 	e->second_at = clock_now() + LB_SEC(1);
 	vip_audit(e->vips);
 	election_peers_watch(e);
-	election_announce_or_defer(e);
 	/* Does somebody else answer for the VIP while this node owns it, or while nobody does? */
 	if (e->seconds++ % ASK_SECONDS == 0 && (e->fsm.state == VRRP_ACTIVE || election_peers_owner(e) < 0))
 		announce_watch_ask(e->watch, &e->own);
@@ -292,7 +291,7 @@ static void on_vip_changed(void *ctx)
 
 	election_advert_join(e);
 	announce_watch_bind(e->watch);
-	if (e->holding && !e->deferring && vip_links_up(e->vips))
+	if (e->holding && vip_links_up(e->vips))
 		announce_start(e->announce);
 	election_judge_soon(e);
 }
@@ -319,10 +318,8 @@ static void on_claim(void *ctx, size_t vip, const uint8_t mac[6])
 			 lb_addr_text(vip_address(e->vips, vip), text), mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 		election_view_record(e, "vip", text, "", "claimed", "another station answers for the VIP", 0);
 	}
-	/* Two that cannot hear each other must not make clients swing between them. */
-	election_announce_or_defer(e);
 	if (ratelimit_ok(&e->claim_limit, now))
-		announce_again(e->announce);
+		announce_once(e->announce);
 }
 
 /* ---- life ---- */
@@ -345,7 +342,9 @@ static void init_limits(struct election *e)
 		e->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	e->drops_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(2));
 	e->send_log = e->foreign_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
-	e->claim_limit = (struct ratelimit)RATELIMIT_INIT(2, LB_SEC(1));
+	/* As many as a node that took the VIP announces itself, so that none of these is the last word. */
+	e->claim_limit = (struct ratelimit)RATELIMIT_INIT(4, LB_MSEC(500));
+	e->word_limit = (struct ratelimit)RATELIMIT_INIT(5, LB_SEC(1));
 	e->list_log = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(60));
 }
 

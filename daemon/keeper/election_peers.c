@@ -9,6 +9,12 @@
 
 /* ---- what this node says ---- */
 
+/* An owner whose adverts its kernel does not take serves nobody: peers must not take its word for its life. */
+static bool lease_over(const struct election *e)
+{
+	return e->fsm.state == VRRP_ACTIVE && clock_now() - e->advert_ok >= vrrp_lease(e->fsm.params.interval);
+}
+
 static void on_fill(void *ctx, struct peer_msg *msg)
 {
 	struct election *e = ctx;
@@ -17,7 +23,7 @@ static void on_fill(void *ctx, struct peer_msg *msg)
 
 	msg->state = e->fsm.state;
 	msg->can_serve = e->verdict.can_serve && e->verdict.obstacle == OWNERSHIP_CAN && e->fsm.state != VRRP_INIT &&
-			 e->fsm.state != VRRP_FAULT && !e->stopping;
+			 e->fsm.state != VRRP_FAULT && !e->stopping && !lease_over(e);
 	msg->standby = e->standby;
 	msg->priority = e->fsm.params.priority;
 	msg->ready_servers = health->ready_servers;
@@ -27,6 +33,82 @@ static void on_fill(void *ctx, struct peer_msg *msg)
 }
 
 /* ---- what others say ---- */
+
+static lb_duration down_interval(const struct election *e)
+{
+	return vrrp_active_down_interval(e->policy.version, 1, e->fsm.active_adver_interval);
+}
+
+/* Tell once when a fact begins and once when it ends. */
+static void alarm_when(struct election *e, bool *raised, bool now, size_t node, const char *what)
+{
+	const char *name = e->conf->nodes[node].name;
+
+	if (*raised == now)
+		return;
+	*raised = now;
+	if (now)
+		lb_warning("peer %s: %s", name, what);
+	else
+		lb_notice("peer %s: no longer: %s", name, what);
+	election_view_record(e, "peer", name, now ? "" : "alarm", now ? "alarm" : "", what, 0);
+	e->params.hooks.changed(e->params.hooks.ctx);
+}
+
+/* Told half an Active_Down_Interval after this node would have taken over had it not been for the word. */
+static void watch_adverts(struct election *e, size_t node)
+{
+	struct election_node *n = &e->nodes[node];
+	lb_duration down = down_interval(e);
+	lb_time now = clock_now(), since = lb_time_max(lb_time_max(n->advert_at, n->owns_since), e->fsm.since);
+
+	alarm_when(e, &n->alarm_silent, now - n->word_at < down && now - since > down * 3 / 2, node,
+		   "it says that it is active but its adverts do not arrive; is IP protocol 112 blocked?");
+}
+
+static void note_word(struct election *e, size_t node, lb_time at)
+{
+	struct election_node *n = &e->nodes[node];
+
+	if (at - n->word_at > down_interval(e))
+		n->owns_since = at;
+	n->word_at = at;
+	watch_adverts(e, node);
+}
+
+static bool wins(const struct election *e, size_t node, const struct peer_facts *facts)
+{
+	const struct vrrp_params *own = &e->fsm.params;
+
+	return facts->last.priority > own->priority ||
+	       (facts->last.priority == own->priority &&
+		lb_addr_compare(&e->conf->nodes[node].address, &own->address) > 0);
+}
+
+/*
+ * A healthy owner's word is as good as its adverts: it lives although they are lost, and of two owners the lower
+ * yields. The better one says at once that it is there; not to each word of one that cannot hear it.
+ */
+static void on_spoke(void *ctx, size_t node, const struct peer_facts *facts)
+{
+	struct election *e = ctx;
+	bool losing = e->fsm.state == VRRP_ACTIVE && facts->heard_at >= e->fsm.since && !wins(e, node, facts);
+
+	if (facts->last.state != VRRP_ACTIVE || !facts->last.can_serve)
+		return;
+	note_word(e, node, facts->heard_at);
+	if (losing && !ratelimit_ok(&e->word_limit, clock_now()))
+		return;
+	election_step(e, &(struct vrrp_event){
+			     .kind = VRRP_EVENT_ADVERT,
+			     .by_word = true,
+			     .priority = facts->last.priority,
+			     .source = e->conf->nodes[node].address,
+			     .received_at = facts->heard_at,
+			 });
+	if (losing)
+		peer_link_send(e->peer_link, node, PEER_HEARTBEAT, 0, NULL);
+}
 
 static void on_asked(void *ctx, size_t node, const struct peer_msg *msg)
 {
@@ -46,7 +128,6 @@ static void on_changed(void *ctx, size_t node)
 		vrrp_state_name(facts->last.state), facts->last.can_serve, facts->last.standby,
 		facts->last.ready_servers, facts->last.total_servers);
 	election_plan_on_roles(e);
-	election_announce_or_defer(e);
 	election_judge_soon(e);
 }
 
@@ -63,6 +144,7 @@ void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e)
 {
 	*hooks = (struct peer_link_hooks){
 	    .fill = on_fill,
+	    .spoke = on_spoke,
 	    .asked = on_asked,
 	    .changed = on_changed,
 	    .restarted = on_restarted,
@@ -71,11 +153,6 @@ void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e)
 }
 
 /* ---- who owns the VIP ---- */
-
-static lb_duration down_interval(const struct election *e)
-{
-	return vrrp_active_down_interval(e->policy.version, 1, e->fsm.active_adver_interval);
-}
 
 static bool advert_is_fresh(const struct election *e, size_t node)
 {
@@ -90,40 +167,6 @@ bool election_peers_owns(void *ctx, size_t node)
 	const struct peer_facts *facts = peer_link_facts(e->peer_link, node);
 
 	return facts->heard && facts->last.state == VRRP_ACTIVE;
-}
-
-bool election_peers_better_active(const struct election *e)
-{
-	const struct vrrp_params *own = &e->fsm.params;
-
-	for (size_t i = 0; i < e->conf->node_count; i++) {
-		const struct peer_facts *facts = peer_link_facts(e->peer_link, i);
-		const struct lb_addr *address = &e->conf->nodes[i].address;
-		bool better = facts->last.priority > own->priority ||
-			      (facts->last.priority == own->priority && lb_addr_compare(address, &own->address) > 0);
-		/* A node that died was heard as Active, too; an old word does not count. */
-		if (i != e->own_node && facts->heard && facts->last.state == VRRP_ACTIVE && better &&
-		    clock_now() - facts->heard_at <= 2 * own->interval)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Where adverts are lost one way, two may serve at once. Clients must not swing between them, so the one that is told
- * over the peer link of a better one leaves the announcing to that, for as long as it is told so.
- */
-void election_announce_or_defer(struct election *e)
-{
-	bool defer = e->holding && election_peers_better_active(e);
-
-	if (defer == e->deferring)
-		return;
-	e->deferring = defer;
-	if (defer)
-		announce_stop(e->announce);
-	else
-		announce_start(e->announce);
 }
 
 int election_peers_owner(const struct election *e)
@@ -143,32 +186,12 @@ int election_peers_owner(const struct election *e)
 
 /* ---- what does not fit together ---- */
 
-/* Tell once when a fact begins and once when it ends. */
-static void alarm_when(struct election *e, bool *raised, bool now, size_t node, const char *what)
-{
-	const char *name = e->conf->nodes[node].name;
-
-	if (*raised == now)
-		return;
-	*raised = now;
-	if (now)
-		lb_warning("peer %s: %s", name, what);
-	else
-		lb_notice("peer %s: no longer: %s", name, what);
-	election_view_record(e, "peer", name, now ? "" : "alarm", now ? "alarm" : "", what, 0);
-	e->params.hooks.changed(e->params.hooks.ctx);
-}
-
 static void watch_node(struct election *e, size_t i)
 {
 	const struct peer_facts *facts = peer_link_facts(e->peer_link, i);
 	struct election_node *n = &e->nodes[i];
-	bool claims = facts->heard && facts->last.state == VRRP_ACTIVE;
 
-	/* A role that is younger than a few adverts is not judged: the second tick may fall into the change. */
-	alarm_when(e, &n->alarm_silent,
-		   claims && clock_now() - lb_time_max(n->advert_at, e->fsm.since) > 3 * down_interval(e), i,
-		   "it says that it is active but its adverts do not arrive; is IP protocol 112 blocked?");
+	watch_adverts(e, i);
 	alarm_when(e, &n->alarm_deaf, facts->heard && !facts->hears_us, i, "it does not hear this node's peer link");
 	alarm_when(e, &n->alarm_differs, facts->heard && facts->last.config_hash != e->conf->hash, i,
 		   "its configuration differs from this node's");
@@ -179,7 +202,7 @@ void election_peers_losing(struct election *e)
 {
 	lb_duration down = down_interval(e);
 	bool losing =
-	    e->losing_at != 0 && clock_now() - e->losing_at < down && e->losing_at - e->losing_since > 2 * down;
+	    e->losing_at != 0 && clock_now() - e->losing_at < down && e->losing_at - e->losing_since > down * 3 / 2;
 
 	if (losing && !e->losing_alarm) {
 		lb_error("another node goes on advertising below this one: it cannot hear us");

@@ -42,7 +42,8 @@ struct election_secrets {
 
 /* Adverts of one node as this one sees them. */
 struct election_node {
-	lb_time advert_at; /* last accepted; 0 never */
+	lb_time advert_at;	     /* last accepted; 0 never */
+	lb_time word_at, owns_since; /* last word that it owns the VIP, and the first of these in a row */
 	vrrp_sequence sequence;
 	bool alarm_silent;  /* says it is active, but no advert comes */
 	bool alarm_deaf;    /* does not hear us */
@@ -106,7 +107,7 @@ struct election {
 
 	struct election_counters counters;
 	struct ratelimit drop_log[VRRP_DROP_COUNT_], drops_log; /* each reason, and all together */
-	struct ratelimit send_log, list_log, foreign_log, claim_limit;
+	struct ratelimit send_log, list_log, foreign_log, claim_limit, word_limit;
 	lb_duration last_gap, stall_max, sent_jitter_max, heard_jitter_max;
 	lb_time released_at;	 /* when this node last let the VIP go; 0 never */
 	lb_time ownerless_since; /* no node is known to own the VIP; 0 = one is */
@@ -119,7 +120,6 @@ struct election {
 	bool fenced;	    /* not while sessions move: the VIP's packets are dropped */
 	bool sessions_over; /* ended already, in order, before this node leaves */
 	bool losing_alarm;
-	bool deferring; /* a better node is Active, too: nothing is announced */
 	bool proxy_connected, proxy_ticking, standby, stopping;
 	bool stop_waits_for_sessions;
 	bool resuming; /* only starting, and in the place of a former process that was Active */
@@ -159,10 +159,6 @@ void election_peers_hooks(struct peer_link_hooks *hooks, struct election *e);
 /* Node that owns the VIP by its own word or by its adverts, or -1. */
 int election_peers_owner(const struct election *e);
 bool election_peers_owns(void *ctx, size_t node);
-/* Does a node that would win against this one say, just now, that it is Active? */
-bool election_peers_better_active(const struct election *e);
-/* Announce, or leave it to a better node that says it is Active: called where that may have changed. */
-void election_announce_or_defer(struct election *e);
 void election_peers_watch(struct election *e);
 /* Alarm where another Active goes on advertising below this node; with each such advert, and each second. */
 void election_peers_losing(struct election *e);

@@ -17,6 +17,8 @@
 #define INTERVAL_MIN	   LB_MSEC(50)
 #define INTERVAL_MAX	   LB_SEC(1)
 #define HEARD_MIN	   LB_SEC(1)
+#define URGENT_MIN	   LB_MSEC(10)
+#define URGENT_REPEATS	   5
 #define DATAGRAMS_PER_WAKE 64
 
 struct peer {
@@ -28,7 +30,10 @@ struct peer_link {
 	struct peer_link_params params;
 	int fd;
 	ev_io io;
-	ev_timer timer;
+	ev_timer timer, urgent;
+	bool owner;
+	lb_time paced_at; /* last time an advert set the pace; 0 never */
+	unsigned repeats; /* of the news that this node is the owner, still to be sent */
 	struct peer peers[LB_NODES_MAX];
 	struct peer_link_counters counters;
 	struct ratelimit log, drop_log[PEER_DROP_COUNT_], drops_log; /* drops: each reason, and all together */
@@ -55,6 +60,7 @@ static void send_to(struct peer_link *l, size_t node)
 	size_t len;
 
 	peer_session_stamp(&l->peers[node].session, msg);
+	l->peers[node].facts.sent = msg->sequence;
 	len = peer_msg_encode(msg, l->params.key_count ? l->params.keys[0].bytes : NULL,
 			      l->params.key_count ? l->params.keys[0].len : 0, l->buf, sizeof(l->buf));
 	/* A node that cannot be reached now is tried again in an interval. */
@@ -90,6 +96,66 @@ void peer_link_tell(struct peer_link *l)
 	for (size_t i = 0; i < l->params.conf->node_count; i++)
 		if (i != l->params.own_node)
 			send_to(l, i);
+}
+
+void peer_link_pace(struct peer_link *l)
+{
+	if (l->params.conf->election.interval < INTERVAL_MIN && clock_now() - l->paced_at < INTERVAL_MIN)
+		return;
+	l->paced_at = clock_now();
+	peer_link_tell(l);
+}
+
+/* ---- an owner that is not heard, or may not be ---- */
+
+static bool silent(const struct peer_link *l, size_t node)
+{
+	const struct peer_facts *facts = &l->peers[node].facts;
+
+	/* One that has stopped said so. */
+	return facts->proven && facts->last.state != VRRP_INIT && clock_now() - facts->heard_at > 2 * interval(l);
+}
+
+static bool wants_urgent(const struct peer_link *l, size_t node)
+{
+	return node != l->params.own_node && l->owner && (l->repeats > 0 || silent(l, node));
+}
+
+static void arm_urgent(struct peer_link *l)
+{
+	double every = lb_duration_seconds(lb_time_max(interval(l) / 10, URGENT_MIN));
+	bool wanted = false;
+
+	for (size_t i = 0; i < l->params.conf->node_count; i++)
+		wanted |= wants_urgent(l, i);
+	if (wanted == ev_is_active(&l->urgent))
+		return;
+	ev_timer_stop(l->params.loop, &l->urgent);
+	ev_timer_set(&l->urgent, every, every);
+	if (wanted)
+		ev_timer_start(l->params.loop, &l->urgent);
+}
+
+static void on_urgent(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct peer_link *l = w->data;
+
+	(void)loop;
+	(void)revents;
+	fill(l, PEER_HEARTBEAT, 0, NULL);
+	for (size_t i = 0; i < l->params.conf->node_count; i++)
+		if (wants_urgent(l, i))
+			send_to(l, i);
+	if (l->repeats > 0)
+		l->repeats--;
+	arm_urgent(l);
+}
+
+void peer_link_own(struct peer_link *l, bool owner)
+{
+	l->repeats = owner && !l->owner ? URGENT_REPEATS : l->repeats;
+	l->owner = owner;
+	arm_urgent(l);
 }
 
 /* ---- in ---- */
@@ -135,7 +201,7 @@ static enum peer_drop decode(struct peer_link *l, size_t len)
 	return drop;
 }
 
-static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endpoint *from)
+static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endpoint *from, lb_time at)
 {
 	int node = lb_conf_node_by_addr(l->params.conf, &from->addr);
 	enum peer_drop drop;
@@ -156,9 +222,11 @@ static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endp
 	struct peer_facts *facts = &l->peers[node].facts;
 	bool changed = matters(facts, &l->in);
 	facts->proven = facts->heard = true;
-	facts->heard_at = clock_now();
+	facts->heard_at = at;
 	facts->hears_us = hears_us(l, &l->peers[node].session);
+	facts->echoed = l->peers[node].session.echoed;
 	facts->last = l->in;
+	l->params.hooks.spoke(l->params.hooks.ctx, (size_t)node, facts);
 	if (changed)
 		l->params.hooks.changed(l->params.hooks.ctx, (size_t)node);
 	if (l->in.kind != PEER_HEARTBEAT)
@@ -177,24 +245,29 @@ static void note_drop(struct peer_link *l, enum peer_drop drop, const struct lb_
 			   peer_drop_name(drop), (unsigned long long)l->counters.dropped[drop]);
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+void peer_link_drain(struct peer_link *l, unsigned budget)
 {
-	struct peer_link *l = w->data;
 	struct lb_endpoint from;
+	lb_time at;
 
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < DATAGRAMS_PER_WAKE; i++) {
-		int len = udp_sock_receive(l->fd, l->buf, sizeof(l->buf), &from);
+	while (budget-- > 0) {
+		int len = udp_sock_receive(l->fd, l->buf, sizeof(l->buf), &from, &at);
 		if (len == 0)
 			return;
 		if (len < 0 && len != -EBADMSG)
 			continue;
 		l->counters.received++;
-		enum peer_drop drop = len < 0 ? PEER_DROP_TRUNCATED : take(l, (size_t)len, &from);
+		enum peer_drop drop = len < 0 ? PEER_DROP_TRUNCATED : take(l, (size_t)len, &from, at);
 		if (drop != PEER_OK)
 			note_drop(l, drop, &from);
 	}
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	peer_link_drain(w->data, DATAGRAMS_PER_WAKE);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -214,7 +287,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 		facts->heard = facts->hears_us = false;
 		l->params.hooks.changed(l->params.hooks.ctx, i);
 	}
-	peer_link_tell(l);
+	if (now - l->paced_at >= interval(l) + interval(l) / 2)
+		peer_link_tell(l);
+	arm_urgent(l);
 }
 
 /* ---- life ---- */
@@ -248,8 +323,9 @@ struct peer_link *peer_link_new(const struct peer_link_params *params, struct lb
 	for (size_t i = 0; i < PEER_DROP_COUNT_; i++)
 		l->drop_log[i] = (struct ratelimit)RATELIMIT_INIT(1, LB_SEC(10));
 	ev_init(&l->timer, on_timer);
+	ev_init(&l->urgent, on_urgent);
 	ev_init(&l->io, on_readable);
-	l->timer.data = l->io.data = l;
+	l->timer.data = l->urgent.data = l->io.data = l;
 	l->fd = udp_sock_open(&local, err);
 	if (l->fd < 0 || !draw_nonces(l, err)) {
 		peer_link_free(l);
@@ -290,6 +366,7 @@ void peer_link_free(struct peer_link *l)
 		return;
 	ev_io_stop(l->params.loop, &l->io);
 	ev_timer_stop(l->params.loop, &l->timer);
+	ev_timer_stop(l->params.loop, &l->urgent);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);

@@ -26,13 +26,17 @@ struct peer_facts {
 	bool proven;	      /* it has spoken, freshly, at least once */
 	bool heard;	      /* it spoke within the last 3 intervals (at least 1 s) */
 	bool hears_us;	      /* and has lately heard us */
-	lb_time heard_at;     /* receive time of its last datagram; 0 never */
+	lb_time heard_at;     /* when the kernel received its last datagram; 0 never */
+	uint64_t sent;	      /* our last datagram to it */
+	uint64_t echoed;      /* the last of ours that it has heard */
 	struct peer_msg last; /* valid once proven */
 };
 
 struct peer_link_hooks {
 	/* Fill in what this node says of itself (state, can_serve, priority, servers …); the link adds the rest. */
 	void (*fill)(void *ctx, struct peer_msg *msg);
+	/* A fresh message came from that node; facts->last is it. Before all other hooks. */
+	void (*spoke)(void *ctx, size_t node, const struct peer_facts *facts);
 	/* A fresh message other than a heartbeat came from that node. */
 	void (*asked)(void *ctx, size_t node, const struct peer_msg *msg);
 	/* Facts of that node changed in a way that may matter: role, can serve, servers, heard. */
@@ -63,8 +67,22 @@ void peer_link_set_keys(struct peer_link *l, const struct peer_link_key *keys, s
 
 /* Tell every node now, instead of at the next interval. */
 void peer_link_tell(struct peer_link *l);
+/*
+ * This node owns the VIP, or does no longer. That it does is told several times at once, so that it arrives where much
+ * is lost; and for as long as a node that spoke once is silent, which may serve at the other end of a broken link, ten
+ * times in an interval to that node (at most each 10 ms): the first datagrams after the heal end it.
+ */
+void peer_link_own(struct peer_link *l, bool owner);
+/*
+ * An owner has sent an advert: its word follows at once (of intervals below 50 ms not each), so that whoever takes the
+ * one for the other counts its life from the same moment, which is that from which its lease runs.
+ */
+void peer_link_pace(struct peer_link *l);
 /* Send one message to a node; text is for PEER_REFUSE, NULL otherwise. */
 void peer_link_send(struct peer_link *l, size_t node, enum peer_msg_kind kind, uint64_t handover, const char *text);
+
+/* Process what has arrived, at most that many datagrams. */
+void peer_link_drain(struct peer_link *l, unsigned budget);
 
 /* Facts of a node (for the own node: nothing was ever heard). Valid until the next call into the loop. */
 const struct peer_facts *peer_link_facts(const struct peer_link *l, size_t node);

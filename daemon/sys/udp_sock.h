@@ -9,6 +9,7 @@
 
 #include <lb/addr.h>
 #include <lb/err.h>
+#include <lb/time.h>
 
 /* A non-blocking socket bound to the endpoint. The descriptor or -1 with a sentence. */
 int udp_sock_open(const struct lb_endpoint *local, struct lb_err *err);
@@ -16,7 +17,10 @@ int udp_sock_open(const struct lb_endpoint *local, struct lb_err *err);
 /* 0 or -errno. */
 int udp_sock_send(int fd, const struct lb_endpoint *to, const void *data, size_t len);
 
-/* Length of one datagram (cut at cap) and its sender; 0: there is none; -errno, also what ICMP reported. */
-int udp_sock_receive(int fd, void *data, size_t cap, struct lb_endpoint *from);
+/*
+ * Length of one datagram (cut at cap), its sender and when the kernel received it; 0: there is none; -errno, also what
+ * ICMP reported.
+ */
+int udp_sock_receive(int fd, void *data, size_t cap, struct lb_endpoint *from, lb_time *at);
 
 #endif

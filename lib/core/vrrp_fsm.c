@@ -47,6 +47,13 @@ static bool parting(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 	       event->received_at - fsm->since < fsm->params.interval;
 }
 
+/* Sent before the resignation, which came by the faster way; it is Active again a while later at the earliest. */
+static bool word_of_resigned(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
+{
+	return event->by_word && fsm->active_resigned && lb_addr_equal(&event->source, &fsm->resigned) &&
+	       event->received_at - fsm->last_advert < fsm->params.interval;
+}
+
 static bool among_others(const struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	(void)fsm;
@@ -142,7 +149,9 @@ static void note_active(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	fsm->active = event->source;
 	fsm->active_priority = event->priority;
-	fsm->last_advert = lb_time_max(fsm->last_advert, event->received_at);
+	fsm->last_heard = lb_time_max(fsm->last_heard, event->received_at);
+	if (!event->by_word)
+		fsm->last_advert = lb_time_max(fsm->last_advert, event->received_at);
 }
 
 /* Nodes that began to listen together must not end together: Skew_Time comes after listening, too. */
@@ -182,9 +191,10 @@ static void follow(struct vrrp_fsm *fsm, const struct vrrp_event *event)
 {
 	note_active(fsm, event);
 	/* RFC 3768 knows one interval for all; version 3 learns that of the Active. */
-	if (fsm->params.version != 2 && event->interval > 0)
+	if (fsm->params.version != 2 && event->interval > 0 && !event->by_word)
 		fsm->active_adver_interval = event->interval;
-	arm_active_down(fsm, event->received_at + down_interval(fsm));
+	/* Two ways are read one after the other: what is read later may have come earlier. */
+	arm_active_down(fsm, fsm->last_heard + down_interval(fsm));
 }
 
 /* By whole intervals: Skew_Time is less, so that a node that was in time is past, and late ones stay apart. */
@@ -214,6 +224,7 @@ static void await_successor(struct vrrp_fsm *fsm, const struct vrrp_event *event
 	fsm->last_advert = lb_time_max(fsm->last_advert, event->received_at);
 	arm_active_down(fsm, event->received_at + skew_time(fsm));
 	fsm->active_resigned = true;
+	fsm->resigned = event->source;
 }
 
 static void reset_adver_timer(struct vrrp_fsm *fsm, const struct vrrp_event *event)
@@ -336,6 +347,7 @@ static const struct transition table[] = {
 	/* Another one leads already: the former Active's last words, overtaken, or the loser of a split that ends. Skew_Time
 	 * is too short to hear the present Active again, so waiting for less than an interval would depose it. */
 	ROW(BACKUP, ADVERT,        foreign_resign,     nothing, NULL, BACKUP, NONE),
+	ROW(BACKUP, ADVERT,        word_of_resigned,   nothing, NULL, BACKUP, NONE),
 	/* 6.4.2: If the Priority in the ADVERTISEMENT is 0: set the Active_Down_Timer to Skew_Time. */
 	ROW(BACKUP, ADVERT,        resigning,          nothing, await_successor, BACKUP, NONE),
 	/* 6.4.2: If Preempt_Mode is False, or if the Priority in the ADVERTISEMENT is greater than or equal to the

@@ -39,13 +39,13 @@ static void check_node(struct sim *sim, const struct sim_node *node)
 /*
  * Two nodes that began to listen at different times may come to their end at the same moment, with nobody to be heard:
  * their first adverts cross. Then, and only then, there are two for as long as an advert travels. Nodes that followed
- * the same Active are kept apart by Skew_Time.
+ * the same Active are kept apart by Skew_Time, unless each heard another of its last adverts.
  */
 static bool claims_cross(const struct sim *sim, const struct sim_node *a, const struct sim_node *b)
 {
 	lb_time first = lb_time_min(a->fsm.since, b->fsm.since), second = lb_time_max(a->fsm.since, b->fsm.since);
 
-	if (a->followed && b->followed)
+	if (a->followed && b->followed && sim->adverts_lost_percent == 0)
 		return false;
 	return second - first <= sim->delay_max && sim->now <= second + sim->delay_max;
 }

@@ -273,6 +273,15 @@ void sim_heal(struct sim *sim)
 	sim_disturb(sim, false);
 }
 
+static bool any_cut(const struct sim *sim)
+{
+	for (size_t from = 0; from < SIM_NODES_MAX; from++)
+		for (size_t to = 0; to < SIM_NODES_MAX; to++)
+			if (sim->one_way[from][to])
+				return true;
+	return false;
+}
+
 void sim_set_noise(struct sim *sim, uint32_t loss_percent, lb_duration delay_max, bool in_order)
 {
 	sim_say(sim, "network  loses %u %%, delays up to %.2f ms%s", loss_percent, lb_duration_ms(delay_max),
@@ -282,7 +291,7 @@ void sim_set_noise(struct sim *sim, uint32_t loss_percent, lb_duration delay_max
 	sim->delay_max = delay_max;
 	sim->in_order = in_order;
 	/* What Skew_Time can tell apart: neighbours in preference are 10/256 of an interval apart. */
-	sim->calm = loss_percent == 0 && in_order && delay_max <= sim->params.interval / 100;
+	sim->calm = !any_cut(sim) && loss_percent == 0 && in_order && delay_max <= sim->params.interval / 100;
 	if (!sim->calm)
 		sim->never_overlap = false;
 	sim_disturb(sim, false);
@@ -293,6 +302,13 @@ void sim_cut(struct sim *sim, size_t from, size_t to)
 	sim_say(sim, "network  drops what %s sends to %s", sim->nodes[from].name, sim->nodes[to].name);
 	sim->one_way[from][to] = true;
 	sim->calm = sim->never_overlap = false;
+	sim_disturb(sim, false);
+}
+
+void sim_lose_adverts(struct sim *sim, uint32_t percent)
+{
+	sim_say(sim, "network  loses %u %% of the adverts", percent);
+	sim->adverts_lost_percent = percent;
 	sim_disturb(sim, false);
 }
 

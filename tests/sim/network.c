@@ -33,6 +33,8 @@ static bool lost(struct sim *sim, const struct sim_packet *packet)
 {
 	if (sim->group[packet->from] != sim->group[packet->to] || sim->one_way[packet->from][packet->to])
 		return true;
+	if (packet->advert && lb_random_below(&sim->random, 100) < sim->adverts_lost_percent)
+		return true;
 	return sim->loss_percent > 0 && lb_random_below(&sim->random, 100) < sim->loss_percent;
 }
 

@@ -29,6 +29,8 @@ static lb_duration promise_time(const struct sim *sim)
 
 /* ---- executing actions ---- */
 
+static void send_heartbeats(struct sim *sim, struct sim_node *node);
+
 static void send_advert(struct sim *sim, struct sim_node *node, uint8_t priority)
 {
 	bool last_words = node->fsm.previous == VRRP_ACTIVE && node->fsm.since == sim->now;
@@ -49,6 +51,11 @@ static void send_advert(struct sim *sim, struct sim_node *node, uint8_t priority
 		return;
 	/* The lease lives by adverts: refreshed after each, never otherwise. */
 	node->advert_sent_at = sim->now;
+	if (sim->params.interval >= LB_MSEC(50) || sim->now - node->paced_at >= LB_MSEC(50)) {
+		node->paced_at = sim->now;
+		node->heartbeat_at = sim->now + heartbeat_interval(sim) * 3 / 2;
+		send_heartbeats(sim, node);
+	}
 	if (node->has_vip)
 		node->lease_until = sim->now + vrrp_lease(sim->params.interval);
 }
@@ -106,14 +113,18 @@ static void tell(struct sim *sim, const struct sim_node *node, const struct vrrp
 		sim_say(sim, "%s  still %s%s", node->name, vrrp_state_name(node->fsm.state), words);
 }
 
+/* A new role is told at once by the peer link, too. */
 static void feed(struct sim *sim, struct sim_node *node, const struct vrrp_event *event)
 {
+	enum vrrp_state before = node->fsm.state;
 	struct vrrp_actions actions;
 
 	vrrp_fsm_step(&node->fsm, event, &actions);
 	tell(sim, node, &actions);
 	for (size_t i = 0; i < actions.count; i++)
 		execute(sim, node, actions.list[i]);
+	if (node->fsm.state != before)
+		send_heartbeats(sim, node);
 }
 
 static void feed_kind(struct sim *sim, struct sim_node *node, enum vrrp_event_kind kind, enum vrrp_reason reason)
@@ -145,6 +156,13 @@ static void send_peer(struct sim *sim, struct sim_node *node, size_t to, enum pe
 	if (packet->len == 0)
 		sim_violate(sim, "%s cannot encode a datagram", node->name);
 	sim_send(sim, packet);
+}
+
+static void send_heartbeats(struct sim *sim, struct sim_node *node)
+{
+	for (size_t i = 0; i < sim->params.node_count; i++)
+		if (i != node->index)
+			send_peer(sim, node, i, PEER_HEARTBEAT, 0);
 }
 
 void sim_node_offer(struct sim *sim, struct sim_node *node, size_t to)
@@ -206,6 +224,23 @@ static void handle_peer(struct sim *sim, struct sim_node *node, size_t from, con
 	}
 }
 
+/* The word of an owner counts as its advert; one that wins against it answers. */
+static void heed_word(struct sim *sim, struct sim_node *node, const struct sim_packet *packet,
+		      const struct peer_msg *msg)
+{
+	bool losing = node->fsm.state == VRRP_ACTIVE && msg->priority < node->fsm.params.priority;
+
+	feed(sim, node,
+	     &(struct vrrp_event){.kind = VRRP_EVENT_ADVERT,
+				  .by_word = true,
+				  .now = sim->now,
+				  .priority = msg->priority,
+				  .source = sim_address(packet->from),
+				  .received_at = packet->received_at});
+	if (losing)
+		send_peer(sim, node, packet->from, PEER_HEARTBEAT, 0);
+}
+
 static void receive_peer(struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
 	struct peer_msg msg;
@@ -226,6 +261,8 @@ static void receive_peer(struct sim *sim, struct sim_node *node, const struct si
 						       .active = msg.state == VRRP_ACTIVE,
 						       .priority = msg.priority,
 						       .ready_servers = msg.ready_servers};
+	if (msg.state == VRRP_ACTIVE && msg.can_serve)
+		heed_word(sim, node, packet, &msg);
 	handle_peer(sim, node, packet->from, &msg);
 }
 
@@ -339,9 +376,7 @@ void sim_node_wake(struct sim *sim, struct sim_node *node)
 		feed_kind(sim, node, VRRP_EVENT_TIMER, VRRP_REASON_NONE);
 	if (sim->now >= node->heartbeat_at) {
 		node->heartbeat_at = sim->now + heartbeat_interval(sim);
-		for (size_t i = 0; i < sim->params.node_count; i++)
-			if (i != node->index)
-				send_peer(sim, node, i, PEER_HEARTBEAT, 0);
+		send_heartbeats(sim, node);
 	}
 	settle(sim, node);
 }
@@ -408,7 +443,7 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 	memset(node->heard, 0, sizeof(node->heard));
 	node->verdict = (struct ownership_verdict){.can_serve = true};
 	node->offered = node->promised = (struct sim_handover){0};
-	node->asked_at = node->wake_at = 0;
+	node->asked_at = node->wake_at = node->paced_at = 0;
 	node->heartbeat_at = sim->now;
 	for (size_t i = 0; i < SIM_NODES_MAX; i++)
 		node->session[i] = (struct peer_session){.own_nonce = lb_random_next(&sim->random) | 1};

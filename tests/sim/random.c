@@ -178,6 +178,8 @@ static void strike(struct sim *sim, uint64_t seed, struct lb_text *transcript)
 	sim_init(sim, &params);
 	if (!bad_network)
 		sim_set_noise(sim, 0, params.interval / 100, true);
+	if (!bad_network && lb_random_below(&dice, 3) == 0)
+		sim_lose_adverts(sim, 1 + below(sim, 100));
 	for (size_t i = 0; i < params.node_count; i++) {
 		sim_boot(sim, i);
 		sim_for(sim, up_to(sim, params.interval));

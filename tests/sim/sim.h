@@ -72,7 +72,8 @@ struct sim_node {
 	struct sim_handover offered, promised;
 	lb_time asked_at; /* last request of the VIP */
 	lb_time heartbeat_at, wake_at;
-	bool followed; /* its timer last ran from what an Active had sent, not from when it began to listen */
+	lb_time paced_at; /* last heartbeat that went with an advert */
+	bool followed;	  /* its timer last ran from what an Active had sent, not from when it began to listen */
 
 	/* The kernel's part: outlives the process. */
 	bool has_vip;
@@ -99,7 +100,8 @@ struct sim {
 	/* The network. */
 	lb_duration delay_min, delay_max;
 	uint32_t loss_percent;
-	bool in_order;	     /* packets of one direction do not overtake each other */
+	uint32_t adverts_lost_percent; /* of the adverts alone: what the peer link carries arrives */
+	bool in_order;		       /* packets of one direction do not overtake each other */
 	bool flows_in_order; /* adverts do not overtake adverts, nor datagrams of the peer link such, as of a real host
 			      */
 	uint8_t group[SIM_NODES_MAX];
@@ -131,6 +133,8 @@ void sim_partition(struct sim *sim, const uint8_t group[SIM_NODES_MAX]);
 void sim_heal(struct sim *sim);
 void sim_set_noise(struct sim *sim, uint32_t loss_percent, lb_duration delay_max, bool in_order);
 void sim_cut(struct sim *sim, size_t from, size_t to);
+/* From now on, also when the network is whole otherwise. What holds in calm holds: nodes know one another by word. */
+void sim_lose_adverts(struct sim *sim, uint32_t percent);
 /* A fact of a node has been changed: let it judge now. */
 void sim_facts_changed(struct sim *sim, size_t node);
 /* Planned hand-over from the owner, as `lbctl failover --to` does. */

@@ -6,6 +6,10 @@
  * Initialize hears nothing but STARTUP, so a node that cannot serve at start is fed STARTUP first and FAULT after it.
  * An advert that the kernel received before the present state was entered is ignored: it says nothing about now. So is,
  * in Backup, priority 0 from another node than the Active that is known: the RFC would arm Skew_Time and depose it.
+ *
+ * RFC 9568 knows of an Active by its adverts alone. Where nodes tell one another their role by a second way, that word
+ * counts as an advert does: an Active whose adverts are lost is not dead, and of two the lower yields to whichever of
+ * advert and word comes first. Silence of both ways for Active_Down_Interval is its death as ever.
  */
 #ifndef LB_VRRP_FSM_H
 #define LB_VRRP_FSM_H
@@ -46,7 +50,7 @@ enum vrrp_event_kind {
 	VRRP_EVENT_STARTUP,
 	VRRP_EVENT_SHUTDOWN,
 	VRRP_EVENT_TIMER,  /* the deadline has passed; early calls do nothing */
-	VRRP_EVENT_ADVERT, /* an accepted advert */
+	VRRP_EVENT_ADVERT, /* an accepted advert, or the word of a peer that it is Active */
 	VRRP_EVENT_FAULT,  /* this node cannot serve; reason says why (cannot-serve, standby, vip-lost) */
 	VRRP_EVENT_CLEAR,  /* it can serve again */
 	VRRP_EVENT_YIELD,  /* planned: release now, a peer is ready to take; stay Backup. Ignored unless Active */
@@ -65,6 +69,12 @@ struct vrrp_event {
 	lb_time now;
 	enum vrrp_reason reason; /* FAULT */
 	bool others;		 /* YIELD: nodes besides the successor may listen */
+	/*
+	 * ADVERT: not an advert but the authenticated word of a node that owns the VIP, come by another way than
+	 * adverts do. It counts as one whose priority is not 0 and whose interval is the one known already (interval is
+	 * ignored).
+	 */
+	bool by_word;
 	/* ADVERT, of which TAKE has the source only; received_at is the kernel's receive time on the same clock as now,
 	 * <= now. */
 	uint8_t priority;
@@ -118,9 +128,11 @@ struct vrrp_fsm {
 	uint8_t active_priority;
 	struct lb_addr predecessor; /* Active by HANDOVER: who released to us */
 	lb_time last_advert;	    /* receive time of the last accepted advert; 0 none */
+	lb_time last_heard;	    /* the same, or of the last word of an Active */
 	lb_time listening_since;    /* Backup: when listening began anew; what was received before proves nothing */
 	lb_time listen_until;	    /* Backup: active_down_timer fires Skew_Time after this at the earliest */
-	bool active_resigned;	    /* Backup: active_down_timer was armed by a priority 0 advert */
+	bool active_resigned;	    /* Backup: active_down_timer was armed by a priority 0 advert ... */
+	struct lb_addr resigned;    /* ... of this node */
 	bool postponed;		    /* Backup: active_down_timer was noticed late and moved on */
 };
 
