@@ -13,12 +13,13 @@
  *     number of values (1), values (8 each)
  * Session:
  *   0 length of this head (2)   2 id (8)   10 flags (2)   12 farewell (1)   13 piped of client, of server (4 each)
+ *  21 idle timeout, fin timeout (8 each), ns
  *     behind the head the session's record
  */
 enum {
 	MAGIC = 0x6c626473,
 	FACT_TEXTS = 7,
-	SESSION_HEAD = 21,
+	SESSION_HEAD = 37,
 	FAREWELL_MAX = 2,
 };
 
@@ -138,7 +139,7 @@ static bool values_ok(const struct succession_session *s)
 	for (int from = 0; from < 2; from++)
 		if (s->piped[from] > 0 && (!connected || s->state.half[from].shut))
 			return false;
-	return s->farewell <= FAREWELL_MAX && s->id != 0;
+	return s->farewell <= FAREWELL_MAX && s->id != 0 && s->idle_timeout >= 0 && s->fin_timeout >= 0;
 }
 
 size_t succession_session_size(const struct succession_session *s)
@@ -158,6 +159,8 @@ size_t succession_session_encode(const struct succession_session *s, uint8_t *ou
 	out[12] = s->farewell;
 	lb_put32(out + 13, s->piped[FLOW_CLIENT]);
 	lb_put32(out + 17, s->piped[FLOW_SERVER]);
+	lb_put64(out + 21, (uint64_t)s->idle_timeout);
+	lb_put64(out + 29, (uint64_t)s->fin_timeout);
 	return SESSION_HEAD + session_state_encode(&s->state, out + SESSION_HEAD);
 }
 
@@ -178,6 +181,8 @@ enum session_state_drop succession_session_decode(const uint8_t *buf, size_t len
 	out->farewell = buf[12];
 	out->piped[FLOW_CLIENT] = lb_get32(buf + 13);
 	out->piped[FLOW_SERVER] = lb_get32(buf + 17);
+	out->idle_timeout = (lb_duration)lb_get64(buf + 21);
+	out->fin_timeout = (lb_duration)lb_get64(buf + 29);
 	drop = session_state_decode(buf + head, length, &out->state);
 	if (drop != SESSION_STATE_OK)
 		return drop;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import socket
 import subprocess
 import time
@@ -182,9 +183,35 @@ def test_what_is_known_stays_known(lab: Lab) -> None:
     eventually(lambda: owner.server("ingress-http", "k8s-worker-2")["state"] == "up", 5.0)
 
 
-def service(node: LoadBalancer) -> dict[str, Any]:
-    """The status of ingress-http."""
-    return next(entry for entry in node.status()["services"] if entry["name"] == "ingress-http")
+def test_sessions_of_what_was_taken_out_go_on(lab: Lab) -> None:
+    """A server and a service leave the file while sessions use them: the sessions outlive two upgrades, under their names."""
+    for worker in lab.workers[:2]:
+        worker.start_echo()
+    owner = lab.start(lab.config(append=ECHO))
+    socks = [lab.client.connect(VIP, topology.ECHO_PORT) for _ in range(4)]
+
+    def all_answer() -> None:
+        for number, sock in enumerate(socks):
+            sock.sendall(b"%d" % number)
+            assert sock.recv(10) == b"%d" % number
+
+    all_answer()
+    before = {c["id"]: (c["service"], c["server"]) for c in connections(owner, "echo")}
+    one_less = "".join(line for line in ECHO.splitlines(keepends=True) if "k8s-worker-2" not in line)
+    for config in (lab.config(append=one_less), lab.config()):
+        owner.write_config(config)
+        assert owner.lbctl("reload").code == 0
+        upgrade(owner)
+        all_answer()
+        assert {c["id"]: (c["service"], c["server"]) for c in connections(owner, "echo")} == before
+    for sock in socks:
+        sock.close()
+    eventually(lambda: not connections(owner, "echo"), 3.0, "they end like others")
+
+
+def service(node: LoadBalancer, name: str = "ingress-http") -> dict[str, Any]:
+    """The status of a service."""
+    return next(entry for entry in node.status()["services"] if entry["name"] == name)
 
 
 BROKEN = {
@@ -239,3 +266,26 @@ def test_a_hundred_upgrades(lab: Lab, measured: Measured) -> None:
     for name, (fds, kb), (fds_now, kb_now) in zip(("keeper", "proxy"), first, last):
         measured(f"100 upgrades: descriptors of the {name}", fds_now - fds, "", at_most=max(2, fds // 100))
         measured(f"100 upgrades: memory of the {name}", (kb_now - kb) * 100 / kb, "%", at_most=1)
+
+
+@pytest.mark.skipif(not FULL, reason="thousands of sessions: LBD_FULL=1")
+@pytest.mark.parametrize("count", [1000, 5000])
+def test_thousands_stand_still_for_moments(lab: Lab, measured: Measured, count: int) -> None:
+    """So many sessions go on in the new proxy after what the keeper measured as their stall."""
+    for worker in lab.workers[:2]:
+        worker.start_echo()
+    owner = lab.start(lab.config(append=ECHO))
+    stalls = []
+    with lab.crowd(count, topology.ECHO_PORT, rate=2000) as crowd:
+        eventually(lambda: crowd.settled(count), 20.0, "all are there")
+        eventually(lambda: service(owner, "echo")["sessions"] == count, 20.0, "each has a server")
+        for _ in range(5):
+            before = owner.proxy_pid
+            code, answer = owner.api("POST", "/v1/upgrade", {})
+            assert code == 200, answer
+            found = re.search(r"(\d+) sessions went on after ([\d.]+) ms", answer["message"])
+            assert found and int(found[1]) == count, answer
+            stalls.append(float(found[2]))
+            eventually(lambda: before not in proxies(owner), 3.0, "the former proxy leaves")
+        assert crowd.ended() == 0
+    measured(f"upgrade: {count} sessions stand still", sorted(stalls)[2], "ms", at_most=count / 10)

@@ -26,7 +26,9 @@ static struct succession_session relaying(void)
 	    .id = 0x100000000007,
 	    .flags = SUCCESSION_ON_VIP | SUCCESSION_SPLICING << 1,
 	    .farewell = 1,
-	    .piped = {0,					 4096},
+	    .idle_timeout = LB_SEC(300),
+	    .fin_timeout = LB_SEC(30),
+	    .piped = {[FLOW_SERVER] = 4096		  },
 	    .state =
 		{
 		      .service = "ingress-http",
@@ -126,6 +128,8 @@ START_TEST(every_field_of_a_session_comes_back)
 	ck_assert_uint_eq(back.id, s.id);
 	ck_assert_uint_eq(back.flags, s.flags);
 	ck_assert_uint_eq(back.farewell, 1);
+	ck_assert_int_eq(back.idle_timeout, LB_SEC(300));
+	ck_assert_int_eq(back.fin_timeout, LB_SEC(30));
 	ck_assert_uint_eq(back.piped[FLOW_CLIENT], 0);
 	ck_assert_uint_eq(back.piped[FLOW_SERVER], 4096);
 	ck_assert_str_eq(back.state.server, "k8s-worker-1");

@@ -38,8 +38,8 @@ void succession_expect(struct succession *s);
 /* What the keeper says; fd (-1: none) is taken. */
 void succession_step(struct succession *s, enum ipc_succession_step step, int fd);
 /*
- * The keeper's channel has ended. True: this is the proxy, and goes on if there is a reason to. False: it is not, or cannot
- * know whether the heir has begun; it ends, with every socket as it is.
+ * The keeper's channel has ended. True: this is the proxy, and goes on if there is a reason to. False: it is not, or
+ * cannot know whether the heir has begun; it ends, with every socket as it is.
  */
 bool succession_keeper_gone(struct succession *s);
 /* An heir that has not been told to start, or a proxy that gives: nothing may be changed just now. */

@@ -99,9 +99,12 @@ bool rest_assume(struct session *s, const struct session_state *state)
 	s->on_vip = true;
 	s->started = now - state->age;
 	s->connect_time = state->connect_time;
-	s->send_proxy = (uint8_t)conf->send_proxy;
-	s->limits =
-	    (struct flow_limits){.buffer_max = 1, .idle_timeout = conf->idle_timeout, .fin_timeout = conf->fin_timeout};
+	s->limits = (struct flow_limits){.buffer_max = 1};
+	if (conf != NULL) {
+		s->send_proxy = (uint8_t)conf->send_proxy;
+		s->limits.idle_timeout = conf->idle_timeout;
+		s->limits.fin_timeout = conf->fin_timeout;
+	}
 	wheel_entry_init(&s->timer);
 	flow_init(&s->flow, now);
 	if (state->server[0] != '\0')

@@ -6,6 +6,7 @@
 
 #include <lb/succession.h>
 
+#include "daemon/proxy/worker/ghost.h"
 #include "daemon/proxy/worker/rest.h"
 
 /* One message carries at most 253 descriptors (SCM_MAX_FD); one of them is the records'. */
@@ -39,6 +40,7 @@ void succession_hold(struct worker *w, const struct message *order, struct messa
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		rest_freeze(s);
 		for (int side = 0; side < 2; side++) {
 			/* An empty pipe is as good as none. */
@@ -89,7 +91,11 @@ static void put_ports(struct succession_session *out)
 
 static void describe(const struct session *s, struct succession_session *out)
 {
-	*out = (struct succession_session){.id = s->id, .flags = flags_of(s), .farewell = s->farewell};
+	*out = (struct succession_session){.id = s->id,
+					   .flags = flags_of(s),
+					   .farewell = s->farewell,
+					   .idle_timeout = s->limits.idle_timeout,
+					   .fin_timeout = s->limits.fin_timeout};
 	rest_describe(s, &out->state);
 	put_ports(out);
 	for (int side = 0; side < 2; side++) {
@@ -103,6 +109,8 @@ static void describe(const struct session *s, struct succession_session *out)
 		if (s->side[side].pipe != NULL)
 			out->piped[side] = (uint32_t)s->side[side].pipe->held;
 	}
+	if (s->server != NULL)
+		out->state.side[FLOW_SERVER].local = out->state.side[FLOW_SERVER].remote = s->server->block->address;
 	/* What a client has closed before there was a server is found out again. */
 	if (s->server == NULL)
 		out->state.half[FLOW_CLIENT].shut = out->state.half[FLOW_SERVER].eof = false;
@@ -189,6 +197,8 @@ static void assume(struct session *s, const struct succession_session *told)
 {
 	s->id = told->id;
 	s->farewell = told->farewell;
+	s->limits.idle_timeout = told->idle_timeout;
+	s->limits.fin_timeout = told->fin_timeout;
 	s->on_vip = (told->flags & SUCCESSION_ON_VIP) != 0;
 	s->awaits_header = (told->flags & SUCCESSION_AWAITS_HEADER) != 0;
 	s->options_set = (told->flags & SUCCESSION_OPTIONS_SET) != 0;
@@ -215,18 +225,33 @@ static bool assume_pipes(struct session *s, const struct succession_session *tol
 	return true;
 }
 
+/* The configuration may have been changed since the session began. */
+static struct worker_service *find_service(struct worker *w, const struct succession_session *told)
+{
+	struct worker_service *listed = rest_service(w, told->state.service);
+
+	return listed != NULL ? listed : ghost_service(w, told->state.service);
+}
+
+static struct worker_server *find_server(struct worker *w, const struct worker_service *service,
+					 const struct succession_session *told)
+{
+	struct worker_server *listed = rest_server(service, told->state.server);
+
+	return listed != NULL
+		   ? listed
+		   : ghost_server(w, told->state.service, told->state.server, &told->state.side[FLOW_SERVER].remote);
+}
+
 /* NULL, or why it cannot be set up; its descriptors from *fds on are used as far as they belong to it then. */
 static const char *take(struct worker *w, const struct succession_session *told, const int **fds)
 {
-	struct worker_service *service = rest_service(w, told->state.service);
 	bool connected = told->state.server[0] != '\0';
-	struct worker_server *server = service != NULL && connected ? rest_server(service, told->state.server) : NULL;
-	struct session *s;
+	struct worker_service *service = find_service(w, told);
+	struct worker_server *server = service != NULL && connected ? find_server(w, service, told) : NULL;
+	struct session *s = service != NULL ? session_set_take(w) : NULL;
 
-	if (service == NULL || service->conf == NULL || (connected && server == NULL))
-		return "a session of a service or server that the configuration does not name any more";
-	s = session_set_take(w);
-	if (s == NULL)
+	if (s == NULL || (connected && server == NULL))
 		return "memory is short";
 	s->service = service;
 	s->rest = SESSION_PARKED;
@@ -241,7 +266,7 @@ static const char *take(struct worker *w, const struct succession_session *told,
 		return "memory is short";
 	assume(s, told);
 	/* Whatever the limit is now: it was let in. */
-	if (!s->awaits_header)
+	if (!s->awaits_header && s->service->conf != NULL)
 		session_count_source(s);
 	return NULL;
 }
@@ -280,6 +305,7 @@ void succession_resume(struct worker *w, const struct message *order, struct mes
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
+		worker_proceeds(w);
 		if (s->rest != SESSION_FROZEN && s->rest != SESSION_PARKED)
 			continue;
 		answer->count++;

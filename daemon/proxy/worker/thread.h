@@ -37,6 +37,7 @@ struct worker {
 	struct listener_set listeners;
 	struct session_set sessions;
 	struct session_log log;
+	struct ghost *ghosts;
 	struct tuples tuples;
 	struct wheel wheel;    /* deadlines of sessions, visited at each tick */
 	struct wheel attempts; /* of connection attempts, to the millisecond */

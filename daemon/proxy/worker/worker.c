@@ -13,6 +13,7 @@
 
 #include "daemon/proxy/share/capacity.h"
 #include "daemon/proxy/worker/connect.h"
+#include "daemon/proxy/worker/ghost.h"
 #include "daemon/proxy/worker/move.h"
 #include "daemon/proxy/worker/session.h"
 #include "daemon/proxy/worker/succession.h"
@@ -270,6 +271,7 @@ static void *run(void *arg)
 	connect_free_spare(w);
 	reserve_close(&w->reserve);
 	session_set_free(&w->sessions);
+	ghost_free(w);
 	tuples_free(&w->tuples);
 	buffer_pool_free(&w->buffers);
 	splice_pool_free(&w->pipes);

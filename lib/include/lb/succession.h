@@ -92,6 +92,7 @@ struct succession_session {
 	uint64_t id;
 	uint16_t flags; /* enum succession_flag, or-ed */
 	uint8_t farewell;
+	lb_duration idle_timeout, fin_timeout; /* as they were when it began; 0 = off */
 	uint32_t piped[2]; /* bytes read from that side that are in a pipe, behind those of the record */
 	struct session_state state;
 };
