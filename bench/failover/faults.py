@@ -35,6 +35,7 @@ class Trial:
         self.owner: Node = stack.owner()
         self.peer: Node = stack.other(self.owner)
         self.hit_at = 0.0
+        self.struck_at = 0.0  # when the fault was there for certain; 0: as soon as it hit
         self.back_at = 0.0  # when what every stack must miss was there again; 0: nothing
         self._healing: list[Callable[[], None]] = []
 
@@ -43,6 +44,10 @@ class Trial:
         if hasattr(self.stack, "on_fault"):
             self.stack.on_fault()
         self.hit_at = time.monotonic()
+
+    def struck(self) -> None:
+        """The fault has begun: what was started before may have met its beginning."""
+        self.struck_at = time.monotonic()
 
     def await_phase(self, fraction: float) -> None:
         """Until that part of an interval has passed since an advert of the owner, which the peer has heard."""
@@ -83,6 +88,7 @@ def _none(trial: Trial) -> None:
 def _power_off(trial: Trial, carrier_loss: bool = False) -> None:
     trial.hit()
     trial.afterwards(trial.lab.power_off(trial.owner.name, carrier_loss).heal)
+    trial.struck()
 
 
 def _clean_stop(trial: Trial) -> None:

@@ -38,11 +38,15 @@ class Session:
 
 @dataclass(frozen=True)
 class Window:
-    """What is judged: from the fault to the end; `back` is when what no stack can replace was there again, else the fault."""
+    """What is judged: from the fault to the end; `back` is when what no stack can replace was there again, else the fault.
+
+    Making a fault takes milliseconds: until `struck` a connection may have met its beginning.
+    """
 
     hit: float
     back: float
     end: float
+    struck: float = 0.0
 
 
 class Records:
@@ -95,7 +99,7 @@ def _connect_figures(kind: str, connects: list[Connect], window: Window) -> dict
     mine = [c for c in connects if c.end >= window.hit and c.start <= window.end]
     waits = sorted(c.ms for c in mine if c.outcome == "ok")
     # What was half-way through the fault can be saved by nobody who only relays; it is a failure, but no wait.
-    lost = [c for c in mine if c.outcome != "ok" and c.start <= window.hit]
+    lost = [c for c in mine if c.outcome != "ok" and c.start <= max(window.hit, window.struck)]
     length, end = gap(connects, window)
     failures = Counter(c.outcome for c in mine if c.outcome != "ok")
     return {

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from .figures import Records, Window, figures
+from .figures import Connect, Records, Window, figures
 from .judge import compare, losses, violations
 
 HIT, SERVED, END = 100.0, 100.3, 102.0
@@ -74,6 +74,12 @@ def problems(directory: Path) -> list[str]:
     late = figures(records, Window(HIT, HIT + 0.25, END))["plain_gap_ms"]
     if abs(late - 51) > 1.5:
         wrong.append(f"the gap after a return is {late}, wanted 51")
+    # Begun while the fault was being made, answered never: as one that was under way, no wait; begun later, one.
+    records.connects["retrying"].append(Connect(HIT + 0.004, HIT + 1.9, "timeout", 0))
+    for struck, wanted in ((HIT + 0.01, 301), (HIT, 1896)):
+        worst = figures(records, Window(HIT, HIT, END, struck))["retrying_worst_ms"]
+        if abs(worst - wanted) > 1.5:
+            wrong.append(f"the longest wait is {worst}, wanted {wanted}")
     if not any("two owners" in text for text in violations(_line("lbd", 1, found))):
         wrong.append("two owners are not a violation")
     alike = [_line("lbd", turn, found) for turn in (1, 2)]

@@ -113,7 +113,7 @@ class Bench:
             raise
         finally:
             trial.heal()
-        window = Window(trial.hit_at, trial.back_at or trial.hit_at, end)
+        window = Window(trial.hit_at, trial.back_at or trial.hit_at, end, trial.struck_at)
         if timeline:
             self._keep(watch, timeline, trial)
         return figures(Records(watch.client_file, watch.owner_file), window)
