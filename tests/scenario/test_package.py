@@ -112,14 +112,15 @@ def test_install_and_enable(bare: SystemdLab, deb: Path, before: dict[str, objec
         assert "not restricted" not in log and "cannot" not in log, log
 
 
-def upgrade(bare: SystemdLab, node: SystemdNode, deb: Path) -> None:
-    """Installs a newer package on the node; its lbd is another process afterwards and the machine says running."""
+def upgrade(bare: SystemdLab, node: SystemdNode, deb: Path) -> str:
+    """Installs a newer package on the node; its lbd is another process afterwards and the machine says running. What dpkg said."""
     former = node.pid
-    node.install(deb)
+    told = node.install(deb)
     node.wait_up()
     assert node.pid != former
     assert node.show("NRestarts") == "0" and node.systemctl("is-active", UNIT).stdout.strip() == "active"
     eventually(lambda: sorted(n.role() for n in bare.nodes) == ["active", "backup"], 10.0, "both roles")
+    return told
 
 
 def test_upgrade_under_load(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
@@ -136,11 +137,12 @@ def test_upgrade_under_load(bare: SystemdLab, deb: Path, tmp_path: Path) -> None
     with bare.arpprobe() as arp, bare.openloop() as load:
         eventually(lambda: len(load.connections()) >= 100)
         began = time.monotonic()
-        upgrade(bare, owner, newer)
+        told = upgrade(bare, owner, newer)
         ended = time.monotonic()
         # For longer than a SYN that was held back takes to come again.
         load.succeeds_after(ended + 1.5)
     assert peer.role() == "active" and peer.status()["reason"] == "handover"
+    assert "the VIP was handed over before the restart" in told
     assert failures(load, began, ended) == []
     assert load.result().gap_ms <= UPGRADE_GAP_MS
     assert arp.both_ms() == 0
