@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Iterable, Mapping
 
 from lab import VIP, eventually, netns
-from lab.lb import LoadBalancer
+from lab.lb import LoadBalancer, managed_by
 from lab.netns import command
 from lab.paths import program
 from lab.process import Process
 from lab.realtime import available
 from lab.topology import INTERFACE
 
-# systemd's RestartSec in the units of lbd and, by default, of everything else.
+# systemd's RestartSec, where a unit does not say otherwise.
 RESTART_SECONDS = "0.1"
-_KEEP = f'while :; do "$@"; {{after}} sleep {RESTART_SECONDS}; done'
+_KEEP = f'while :; do "$@"; sleep {RESTART_SECONDS}; done'
 
 
 def _comm(pid: int) -> str:
@@ -71,26 +71,32 @@ class Node:
         service: str,
         *argv: str,
         kept: bool = False,
-        after: str = "",
+        managed: bool = False,
         priority: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> None:
         """Starts a service, with `priority` in realtime where that can be had.
 
-        `kept`: by a supervisor that starts it again when it has ended. With `after`, the shell command that runs in
-        between with the program as its arguments, as ExecStopPost= does.
+        `kept`: by a supervisor that starts it again when it has ended. `managed`: by one that keeps its descriptors
+        meanwhile, as systemd does for lbd (tests/lab/manager.py).
         """
         inside = ("nsenter", "--target", str(self._init), "--pid", "--mount", "--")
-        keeper = ("sh", "-c", _KEEP.format(after=after), f"keep-{service}") if kept else ()
+        place = self.directory / f"keep-{service}"
+        place.mkdir(exist_ok=True)
+        keeper = ("sh", "-c", _KEEP, place.name) if kept else managed_by(place) if managed else ()
         log = self.directory / f"{service}.log"
         Process([*inside, *keeper, *argv], self.name, log, env, priority=priority and available())
 
     def release(self, service: str) -> None:
         """Its supervisor does not start it again."""
-        for pid in netns.processes(self.name):
-            if f"keep-{service}" in _cmdline(pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for pid in self.supervisors(service):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def supervisors(self, service: str) -> list[int]:
+        """Who starts it again when it has ended."""
+        mark = f"keep-{service}"
+        return [pid for pid in netns.processes(self.name) if any(word.endswith(mark) for word in _cmdline(pid))]
 
     def pids(self, *names: str) -> list[int]:
         """The live processes of these names."""

@@ -1,4 +1,4 @@
-"""lbd as its unit runs it: under a supervisor that has it resign whenever it has ended, realtime where the machine gives it; and variants with a planted fault."""
+"""lbd as its unit runs it: under what stands in for systemd, realtime where the machine gives it; and variants with a planted fault."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ _SERVICE = f"""
     check: {{type: http, path: /healthz}}
     servers:
 """
-# systemd runs ExecStopPost= once nothing of the service is left.
-_STOP_POST = 'while pgrep -x lbd-proxy >/dev/null; do :; done; "$@" --resign;'
 
 
 class Lbd(Stack):
@@ -40,8 +38,8 @@ class Lbd(Stack):
             node.host.runtime_dir.mkdir(mode=0o750, exist_ok=True)
 
     def start(self, node: Node) -> None:
-        if not node.pids("lbd", "sh"):
-            node.spawn("lbd", *node.host.lbd_argv(), kept=True, after=_STOP_POST, priority=True)
+        if not node.pids("lbd") and not node.supervisors("lbd"):
+            node.spawn("lbd", *node.host.lbd_argv(), managed=True, priority=True)
 
     def stop(self, node: Node) -> None:
         node.release("lbd")
