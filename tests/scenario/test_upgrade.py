@@ -31,20 +31,17 @@ def upgrade(node: LoadBalancer) -> None:
     before = node.proxy_pid
     done = node.lbctl("upgrade")
     assert done.code == 0, f"{done.stderr}{node.logs()}"
-    eventually(lambda: len(proxies(node)) == 1 and node.proxy_pid != before, 3.0, "one proxy, a new one")
+    alone(node, but=before)
+
+
+def alone(node: LoadBalancer, but: int) -> None:
+    """One proxy, which is not that one any more."""
+    eventually(lambda: len(proxies(node)) == 1 and but not in proxies(node), 3.0, "a new proxy, alone")
 
 
 def proxies(node: LoadBalancer) -> list[int]:
-    """All processes of lbd-proxy on the node."""
-    return [pid for pid in netns.processes(node.name) if name_of(pid) == b"lbd-proxy"]
-
-
-def name_of(pid: int) -> bytes:
-    """What the process calls itself; nothing, where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].rpartition(b"/")[2]
-    except OSError:
-        return b""
+    """The keeper's children, also those that have ended and that it does not know of yet."""
+    return [int(pid) for pid in Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text(encoding="ascii").split()]
 
 
 def connections(node: LoadBalancer, service: str) -> list[dict[str, Any]]:
@@ -238,7 +235,7 @@ def test_a_broken_program_is_an_error_only(lab: Lab, measured: Measured) -> None
         fault.write_text("", encoding="ascii")
         code, answer = owner.api("POST", "/v1/upgrade", {})
         assert code == 200 and "sessions went on" in answer["message"], answer
-        eventually(lambda: pid not in proxies(owner), 3.0, "the former proxy leaves")
+        alone(owner, but=pid)
     assert sessions.broken() == []
     assert load.result().failures == {}
     measured("upgrade given up: stall, worst", max(s["longest_stall_ms"] for s in sessions.sessions), "ms", at_most=600)
@@ -286,6 +283,6 @@ def test_thousands_stand_still_for_moments(lab: Lab, measured: Measured, count: 
             found = re.search(r"(\d+) sessions went on after ([\d.]+) ms", answer["message"])
             assert found and int(found[1]) == count, answer
             stalls.append(float(found[2]))
-            eventually(lambda: before not in proxies(owner), 3.0, "the former proxy leaves")
+            alone(owner, but=before)
         assert crowd.ended() == 0
     measured(f"upgrade: {count} sessions stand still", sorted(stalls)[2], "ms", at_most=count / 10)

@@ -174,7 +174,7 @@ static void greet(struct succession *s, const struct succession_frame *hello)
 	    hello->format < SESSION_STATE_FORMAT) {
 		snprintf(text, sizeof(text),
 			 "the new proxy takes sessions in version %u to %u, format %u; the running one gives them in "
-			 "version %u, format %u",
+			 "version %d, format %d",
 			 hello->oldest, hello->newest, hello->format, SUCCESSION_VERSION, SESSION_STATE_FORMAT);
 		fail(s, text);
 		return;
