@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.patient
 
 PAGE = REPOSITORY / "conf/man/lbd.8"
 LNAV = REPOSITORY / "conf/lnav/lbd.json"
+GOACCESS = REPOSITORY / "conf/goaccess/lbd.conf"
 LINE = re.compile(r"<([3-7])>(lbd|lbd-proxy) (\S.*)")
 
 
@@ -53,11 +58,40 @@ def test_every_line_can_be_split(lab: Lab) -> None:
     fields = pairs(told[-1])
     assert fields["client"].startswith("10.196.35.100:") and int(fields["out"]) > 0 and float(fields["duration_ms"]) > 0
 
-    pattern = re.compile(lnav_format()["regex"]["session"]["pattern"].replace("(?<", "(?P<"))
-    for line in told:
-        found = pattern.match(f"2026-11-21T15:38:00+0000 {owner.name} lbd-proxy[185]: lbd-proxy {line}")
-        assert found, line
-        assert found["server"] == pairs(line)["server"] and found["bytes_out"] == pairs(line)["out"]
+    journal = lab.directory / "journal"
+    stamped = [f"2026-11-21T15:38:00+0000 {owner.name} lbd-proxy[185]: lbd-proxy {line}\n" for line in told]
+    journal.write_text("".join(stamped), encoding="ascii")
+    by_lnav(journal, lab.directory, [pairs(line) for line in told])
+    by_goaccess(journal, lab.directory, [pairs(line) for line in told])
+
+
+def by_lnav(journal: Path, home: Path, told: list[dict[str, str]]) -> None:
+    """lnav, taught as lbd(8) says, has every field of every session, and the level that its end stands for."""
+    query = ";SELECT id, client, service, server, bytes_in, bytes_out, end, reason, log_level FROM lbd_session"
+    run = {"env": {**os.environ, "HOME": str(home), "TERM": "dumb"}, "capture_output": True, "text": True, "timeout": 30}
+    subprocess.run(["lnav", "-i", str(LNAV)], check=True, **run)  # type: ignore[call-overload] # the same for both
+    argv = ["lnav", "-n", "-c", query, "-c", ":write-json-to -", str(journal)]
+    rows = json.loads(subprocess.run(argv, check=True, **run).stdout)  # type: ignore[call-overload]
+    found = [(str(r["id"]), r["client"], r["service"], r["server"], str(r["bytes_in"]), str(r["bytes_out"]), r["end"], r["reason"]) for r in rows]
+    keys = ("id", "service", "server", "in", "out", "end", "reason")
+    assert [row[:1] + row[2:] for row in found] == [tuple(fields[key] for key in keys) for fields in told]
+    assert [row[1] for row in found] == [fields["client"].rpartition(":")[0] for fields in told]
+    assert {r["log_level"] for r in rows if r["end"] == "--"} <= {"info"}
+    assert {r["log_level"] for r in rows if r["end"] == "CD"} <= {"warning"}
+
+
+def by_goaccess(journal: Path, directory: Path, told: list[dict[str, str]]) -> None:
+    """GoAccess with the file of lbd(8) takes every line, and counts services, servers, clients and bytes."""
+    report = directory / "goaccess.json"
+    argv = ["goaccess", str(journal), "--no-global-config", "-p", str(GOACCESS), "-o", str(report)]
+    subprocess.run(argv, check=True, capture_output=True, timeout=30)
+    found = json.loads(report.read_text(encoding="utf-8"))
+    assert (found["general"]["valid_requests"], found["general"]["failed_requests"]) == (len(told), 0)
+    assert found["general"]["bandwidth"] == sum(int(fields["out"]) for fields in told)
+    for panel, key in (("vhosts", "service"), ("requests", "server")):
+        counted = {row["data"]: row["hits"]["count"] for row in found[panel]["data"]}
+        assert counted == Counter(fields[key] for fields in told), panel
+    assert {row["data"] for row in found["hosts"]["data"]} == {fields["client"].rpartition(":")[0] for fields in told}
 
 
 def test_lnav_samples() -> None:

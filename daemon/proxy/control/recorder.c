@@ -24,6 +24,8 @@ struct recorder *recorder_new(void)
 {
 	struct recorder *r = must(calloc(1, sizeof(*r)));
 
+	/* The ring fills within days; its pages are taken now, so that memory that grows means something else. */
+	explicit_bzero(r->ring, sizeof(r->ring));
 	r->fd = -1;
 	return r;
 }
