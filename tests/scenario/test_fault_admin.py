@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import Iterator
 
-from lab import Lab, eventually, holds, sanitizer, topology
+from lab import Lab, eventually, holds, netns, sanitizer, topology
 from lab.lb import LoadBalancer
 from lab.paths import program
 from record import Measured
@@ -19,7 +19,8 @@ from trial import FULL, INTERVAL, Trial, descriptors, resident_kb, transitions
 IDLE = 1000
 DEAF = 60
 LINE = 1 << 20
-RELOADS = 1000 if FULL else 40
+# The pages that so many sessions and overlapping configurations need at once are all in use after some hundred reloads.
+RELOADS, WARM = (1000, 200) if FULL else (40, 20)
 SERVERS = 1000
 STATUS_RUNS = 15
 STATUS_MS, STATUS_PATIENCE = 20, 15.0
@@ -85,8 +86,11 @@ def test_f60_reloads_under_load(lab: Lab, measured: Measured) -> None:
             owner.sighup()
             holds(lambda end=due: True, max(0.0, due - time.monotonic()))
 
+    # 2,000 connections a second for a minute are more than the ports that a host has by default.
+    for host in (owner, lab.client):
+        netns.sysctl(host.name, "ipv4/ip_local_port_range", "1024 65535")
     with Trial(lab, interval_ms=0.5 if FULL else 2) as trial, lab.sessions(30) as sessions:
-        reload(20)
+        reload(WARM)
         holds(lambda: True, 0.5)
         pids = (owner.pid, owner.proxy_pid)
         files_before, memory_before = [descriptors(p) for p in pids], [resident_kb(p) for p in pids]
@@ -98,7 +102,7 @@ def test_f60_reloads_under_load(lab: Lab, measured: Measured) -> None:
     measured(f"F60 {RELOADS} reloads under load: failed connections", sum(trial.failed().values()), "", exactly=0)
     measured(f"F60 {RELOADS} reloads under load: sessions lost", len(sessions.broken()), "", exactly=0)
     measured(f"F60 {RELOADS} reloads under load: memory of the keeper grew by", memory[0], "%", at_most=1)
-    measured(f"F60 {RELOADS} reloads under load: memory of the proxy grew by", memory[1], "%", at_most=5)
+    measured(f"F60 {RELOADS} reloads under load: memory of the proxy grew by", memory[1], "%", at_most=1 if FULL else 5)
     # Each reload is worth its line, so the rate of lines is not judged.
     assert lab.owner() is owner and trial.arp.both_ms() == 0
 
