@@ -186,6 +186,20 @@ def test_key_is_masked(lab: Lab) -> None:
         assert key not in log and key.hex().encode() not in log.lower() and base64.b64encode(key) not in log
 
 
+def test_credential_with_a_list(lab: Lab) -> None:
+    """systemd lets the account in by an access list, which shows as a bit of the group's: good in its directory, nowhere else."""
+    node = lab.lbs[0]
+    credential = lab.directory / "credentials" / "cluster.key"
+    credential.parent.mkdir()
+    credential.write_bytes(lab.key_file.read_bytes())
+    credential.chmod(0o440)
+    text = lab.config().replace(str(lab.key_file), str(credential))
+    refused = node.run_lbd("--check", config=text)
+    assert refused.code != 0 and "others can read it: chmod 600" in refused.stdout + refused.stderr, refused
+    node.start(text, env={"CREDENTIALS_DIRECTORY": str(credential.parent)})
+    assert node.role() in ("backup", "active")
+
+
 @without_sanitizer
 def test_no_core_is_left(lab: Lab) -> None:
     """A crash of either process leaves no core file where that of any other program is left."""
