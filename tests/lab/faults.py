@@ -7,6 +7,7 @@ from typing import Callable, Iterable
 
 from . import topology
 from .netns import command
+from .wait import eventually
 
 Hosts = str | Iterable[str] | None
 
@@ -31,6 +32,17 @@ class Fault:
 
     def __exit__(self, *_: object) -> None:
         self.heal()
+
+
+def _forwards(host: str) -> bool:
+    """Has the switch port forward; false while the kernel is still bringing it up."""
+    try:
+        command("bridge", "-n", topology.SWITCH, "link", "set", "dev", host, "state", "3")
+    except RuntimeError as error:
+        if "Network is down" in str(error):
+            return False
+        raise
+    return True
 
 
 def _ports(keyword: str, hosts: Hosts) -> str:
@@ -79,7 +91,7 @@ class Faults:
     def power_on(self, host: str) -> None:
         """Undoes power_off of either kind."""
         command("ip", "-n", topology.SWITCH, "link", "set", host, "up")
-        command("bridge", "-n", topology.SWITCH, "link", "set", "dev", host, "state", "3")
+        eventually(lambda: _forwards(host), 1.0, f"{host}: its switch port forwards")
 
     def refuse(self, host: str, port: int) -> Fault:
         """The host answers every segment to the port with a reset."""

@@ -190,6 +190,7 @@ def test_f14_loss(lab: Lab, measured: Measured, match: str) -> None:
     what = "F14 30 % of the adverts lost" if match else "F14 30 % of everything between the nodes lost"
     owner = start_preferred(lab)
     names = [node.name for node in lab.lbs]
+    before = sum(map(transitions, lab.lbs))
     with Trial(lab) as trial:
         with lab.drop(names, names, match=match, percent=30):
             holds(lambda: True, seconds)
@@ -201,6 +202,7 @@ def test_f14_loss(lab: Lab, measured: Measured, match: str) -> None:
     measured(f"{what}: two owners", sum(length) / seconds * 100, "% of the time", at_most=5)
     measured(f"{what}: longest time of two owners", max(length, default=0.0) * 1000, "ms", at_most=HEAL)
     measured(f"{what}: outage", trial.outage_ms(), "ms")
+    measured(f"{what}: transitions", sum(map(transitions, lab.lbs)) - before, "")
     measured(f"{what}: one owner after the heal", trial.single_after_ms(healed), "ms", at_most=HEAL)
     # Whoever was left of two has announced itself to the clients of the other.
     for begin, end in double:

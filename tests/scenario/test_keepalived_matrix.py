@@ -18,7 +18,7 @@ from lab.keepalived import Cell, Keepalived
 from lab.lb import LoadBalancer
 from lab.probes import ArpProbe
 from lab.recorder import FrameRecorder
-from overlap import allowed_ms, shared_ms
+from overlap import allowed_ms, keeps, shared_ms
 from trial import FULL
 
 pytestmark = pytest.mark.patient
@@ -76,7 +76,7 @@ class Story:
     def stays(self, node: LoadBalancer, action: Callable[[], object]) -> None:
         """The VIP does not leave the node for longer than a peer would wait after the action."""
         action()
-        holds(lambda: self.arp.owners() == (node.name,), self.cell.down, f"{node} keeps the VIP")
+        keeps(self.arp, node, self.cell.down)
 
     # The story
 
@@ -94,8 +94,8 @@ class Story:
         self.lbd.wait_up()
         self.arp.start()
         with self.one_owner():
-            eventually(lambda: len(self.arp.owners()) == 1, 3 * self.cell.down, "an owner")
-            holds(lambda: len(self.arp.owners()) == 1, self.cell.down, "one owner")
+            (owner,) = eventually(lambda: len(self.arp.owners()) == 1 and self.arp.owners(), 3 * self.cell.down, "an owner")
+            keeps(self.arp, next(node for node in self.lab.lbs if node.name == owner), self.cell.down)
         assert len(self.lab.holders()) == 1
         assert self.lbd.role() == ("active" if self.lbd.has_address() else "backup")
 
@@ -116,7 +116,7 @@ class Story:
         with self.one_owner():
             self.lbd.sigstop()
             self.owned_by(self.other, self.cell.down + 1.0)
-            holds(lambda: self.arp.owners() == (self.other.name,), max(STOPPED - self.cell.down, 0.5))
+            keeps(self.arp, self.other, max(STOPPED - self.cell.down, 0.5))
             self.stays(self.other, self.lbd.sigcont)
         self.lbd_owns()
 
@@ -128,7 +128,7 @@ class Story:
                 self.lbd.write_config(self.text(vips))
                 loaded = self.lbd.lbctl("reload")
                 assert loaded.code == 0, loaded
-                holds(lambda: self.arp.owners() == (owner.name,), 2 * self.cell.interval, f"{owner} keeps the VIP")
+                keeps(self.arp, owner, 2 * self.cell.interval)
             self.stays(owner, lambda: None)
 
     def keepalived_fails_as_owner(self, frames: FrameRecorder) -> None:
@@ -149,7 +149,7 @@ class Story:
         eventually(lambda: len(self.arp.owners()) == 1, 2 * self.cell.down, "one owner after SIGCONT")
         self.owned_by(self.other, 3 * self.cell.down)
         with self.one_owner():
-            holds(lambda: self.arp.owners() == (self.other.name,), self.cell.down)
+            keeps(self.arp, self.other, self.cell.down)
 
 
 def test_other_vips_are_told(lab: Lab) -> None:

@@ -48,6 +48,9 @@ def test_f02_f03_keeper_resumes(machines: SystemdLab, measured: Measured, name: 
         trial.served_after(hit + 1.0)
     fault = "F02" if name == "KILL" else "F03"
     measured(f"{fault} keeper SIG{name} under systemd: outage", trial.outage_ms(), "ms", at_most=OUTAGE)
+    # From the moment in which systemd learned of the end to that in which it started the next process.
+    left, started = (int(owner.show(f"{what}TimestampMonotonic")) for what in ("ActiveExit", "ExecMainStart"))
+    measured(f"{fault} keeper SIG{name} under systemd: of that systemd's", (started - left) / 1000, "ms")
     measured(f"{fault} keeper SIG{name} under systemd: refused connections", trial.failed().get("refused", 0), "", exactly=0)
     measured(f"{fault} keeper SIG{name} under systemd: two owners", trial.arp.both_ms(), "ms", exactly=0)
     measured(f"{fault} keeper SIG{name} under systemd: role changes of the peer", transitions(peer) - before, "", exactly=0)
