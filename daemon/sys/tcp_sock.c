@@ -72,13 +72,44 @@ uint32_t tcp_sock_queue_dropped(int listener)
 	return getsockopt(listener, SOL_SOCKET, SO_MEMINFO, values, &len) == 0 ? values[SK_MEMINFO_DROPS] : 0;
 }
 
-/* The socket, or -1 after closing it when the connection could not even be begun. */
-static int begin_connect(int fd, const struct lb_endpoint *server)
+static int new_socket(uint8_t family)
+{
+	return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static bool begin_connect(int fd, const struct lb_endpoint *server)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = lb_endpoint_to_sockaddr(server, &sa);
 
-	if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
+	return connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS;
+}
+
+/* The kernel keeps the third packet of the handshake back: it goes out with the first data or never. */
+static void hold_acknowledgement(int fd)
+{
+	int off = 0;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+}
+
+void tcp_sock_acknowledge(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source)
+{
+	int fd = new_socket(server->addr.family), on = 1;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	hold_acknowledgement(fd);
+	if ((source == NULL || source->family != server->addr.family || bind_source(fd, source)) &&
+	    begin_connect(fd, server))
 		return fd;
 	int saved = errno;
 	close(fd);
@@ -86,37 +117,27 @@ static int begin_connect(int fd, const struct lb_endpoint *server)
 	return -1;
 }
 
-static int new_socket(const struct lb_endpoint *server)
+/* Of a socket that connects this option says that whoever made it speaks first, which holds the acknowledgement back.
+ */
+int tcp_sock_knocker(uint8_t family)
 {
-	return socket(server->addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = new_socket(family), seconds = 1;
+
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+	return fd;
 }
 
-int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source)
+bool tcp_sock_knock(int fd, const struct lb_endpoint *server)
 {
-	int fd = new_socket(server), on = 1;
-
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (source != NULL && source->family == server->addr.family && !bind_source(fd, source)) {
-		int saved = errno;
-
-		close(fd);
-		errno = saved;
-		return -1;
-	}
 	return begin_connect(fd, server);
 }
 
-/* Who will answer soon anyway need not acknowledge: the kernel keeps the third packet of the handshake back. */
-int tcp_sock_knock(const struct lb_endpoint *server)
+bool tcp_sock_cut(int fd)
 {
-	int fd = new_socket(server), off = 0;
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
-	return begin_connect(fd, server);
+	return connect(fd, &nobody, sizeof(nobody)) == 0;
 }
 
 int tcp_sock_error(int fd)

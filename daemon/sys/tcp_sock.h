@@ -29,14 +29,23 @@ bool tcp_sock_remote(int fd, struct lb_endpoint *remote);
  * Begin connecting to a server, TCP_NODELAY set. source is the local address to come from, even one that this host does
  * not have at the moment; NULL or one of another family lets the kernel choose. Returns the descriptor of a connection
  * under way, or -1 with errno set. The outcome is known when the socket gets writable: tcp_sock_error.
+ *
+ * The acknowledgement that ends the handshake is kept back until something is sent, which saves a packet; who has
+ * nothing to send calls tcp_sock_acknowledge once the socket is writable, as the server's program may wait for it.
  */
 int tcp_sock_connect(const struct lb_endpoint *server, const struct lb_addr *source);
+/* Acknowledge at once what was kept back, and what comes next. */
+void tcp_sock_acknowledge(int fd);
 
+/* A socket that asks servers whether they take connections, one after the other; -1 with errno set. */
+int tcp_sock_knocker(uint8_t family);
 /*
- * The same for who only asks whether the server takes connections. Reset it (tcp_sock_reset) as soon as it gets
- * writable, then the server's program sees nothing of it: the handshake was never finished.
+ * Begin to ask; false with errno set. The kernel finishes the handshake only with the first data that is sent: cut the
+ * socket as soon as it gets writable, then the server's program sees nothing of it.
  */
-int tcp_sock_knock(const struct lb_endpoint *server);
+bool tcp_sock_knock(int fd, const struct lb_endpoint *server);
+/* End the connection with RST; the socket is as good as new. False when it is not. */
+bool tcp_sock_cut(int fd);
 
 /* Connections that the kernel has dropped at this listener since it was made, mostly as its accept queue was full. */
 uint32_t tcp_sock_queue_dropped(int listener);

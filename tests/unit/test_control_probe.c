@@ -25,6 +25,7 @@ struct peer {
 };
 
 static struct ev_loop *loop;
+static struct knock_set *knocks;
 static struct lb_conf_check check;
 static struct check_plan plan;
 static struct probe_outcome outcome;
@@ -33,6 +34,8 @@ static unsigned outcomes;
 static void setup(void)
 {
 	loop = ev_loop_new(0);
+	knocks = knock_set_new(loop);
+	ck_assert_ptr_nonnull(knocks);
 	memset(&check, 0, sizeof(check));
 	check.type = LB_CHECK_TCP;
 	check.timeout = LB_SEC(3);
@@ -47,6 +50,7 @@ static void setup(void)
 static void teardown(void)
 {
 	check_plan_clear(&plan);
+	knock_set_free(knocks);
 	ev_loop_destroy(loop);
 }
 
@@ -130,6 +134,7 @@ static void make_plan(void)
 static struct probe *start(const struct lb_endpoint *address, enum lb_proxy_header header)
 {
 	return probe_start(&(struct probe_params){.loop = loop,
+						  .knocks = knocks,
 						  .plan = &plan,
 						  .address = *address,
 						  .send_proxy = header,
@@ -261,11 +266,14 @@ END_TEST
 START_TEST(cancel_is_silent)
 {
 	struct peer p = {.silent = true, .listens = true};
+	struct probe *asking;
 
 	check.type = LB_CHECK_AGENT;
 	peer_start(&p);
 	make_plan();
-	probe_cancel(start(&p.address, LB_PROXY_OFF));
+	asking = start(&p.address, LB_PROXY_OFF);
+	ev_run(loop, EVRUN_ONCE);
+	probe_cancel(asking);
 	ev_run(loop, 0); /* nothing is left to wait for */
 	ck_assert_uint_eq(outcomes, 0);
 	peer_end(&p);

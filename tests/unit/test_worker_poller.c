@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/proxy/share/wheel.h"
 #include "daemon/proxy/worker/poller.h"
-#include "daemon/proxy/worker/wheel.h"
 
 static struct poller poller;
 static struct poll_io io, other;

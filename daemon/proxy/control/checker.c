@@ -9,7 +9,11 @@
 
 #include "daemon/proxy/control/must.h"
 #include "daemon/proxy/control/probe.h"
+#include "daemon/proxy/share/wheel.h"
 #include "daemon/sys/clock.h"
+
+/* Checks that are due within so long begin together: waking up for each would cost nearly as much as the check. */
+#define TICK LB_MSEC(4)
 
 /* First checks begin within this long and a little for each server, so that thousands do not begin at once. */
 #define INITIAL_SPREAD_MIN  LB_MSEC(50)
@@ -22,7 +26,12 @@
 struct checker {
 	struct checker_params params;
 	struct conf_set *set;
+	uint64_t generation;	    /* of the set */
 	lb_duration initial_spread; /* of the first checks of this set's servers */
+	struct knock_set *knocks;
+	struct wheel due; /* of struct server_check */
+	ev_timer tick;
+	lb_time next_tick; /* NEVER: nobody is waited for */
 	struct checker_stats stats;
 	bool asleep;
 };
@@ -30,9 +39,11 @@ struct checker {
 struct server_check {
 	struct checker *checker;
 	struct server *server;
-	ev_timer due;
-	struct probe *probe;	/* NULL: none under way */
-	struct conf_set *asked; /* the set that the probe points into */
+	struct wheel_entry due;
+	struct probe *probe;	 /* NULL: none under way */
+	struct conf_set *asked;	 /* the set that the probe points into */
+	struct check_plan *plan; /* of the generation below */
+	uint64_t generation;	 /* 0: the plan was not looked up yet */
 };
 
 static struct health_params params_of(const struct checker *c, const struct lb_conf_check *check)
@@ -47,17 +58,35 @@ static struct health_params params_of(const struct checker *c, const struct lb_c
 				      .fall = check->fall};
 }
 
-/* Arm the timer for the machine's next due time; never while a check is under way or in maint. */
+static void on_due(void *ctx, struct wheel_entry *e);
+
+/* Wake up when the next check is due. */
+static void arm(struct checker *c)
+{
+	lb_time next = wheel_next(&c->due), now = clock_now();
+
+	if (next == c->next_tick)
+		return;
+	c->next_tick = next;
+	ev_timer_stop(c->params.loop, &c->tick);
+	if (next == LB_TIME_NEVER)
+		return;
+	ev_timer_set(&c->tick, next > now ? lb_duration_seconds(next - now) : 0., 0.);
+	ev_timer_start(c->params.loop, &c->tick);
+}
+
+/* Plan the machine's next check; never while a check is under way or in maint. */
 static void schedule(struct server_check *check)
 {
-	struct ev_loop *loop = check->checker->params.loop;
-	lb_duration wait = health_next_check(&check->server->health) - clock_now();
+	struct checker *c = check->checker;
 
-	ev_timer_stop(loop, &check->due);
-	if (check->probe || check->server->admin == LB_ADMIN_MAINT || check->checker->asleep)
-		return;
-	ev_timer_set(&check->due, wait > 0 ? lb_duration_seconds(wait) : 0., 0.);
-	ev_timer_start(loop, &check->due);
+	wheel_remove(&c->due, &check->due);
+	/* While nobody waits the wheel stands still. */
+	if (c->due.entries == 0)
+		wheel_advance(&c->due, clock_now(), on_due, c);
+	if (!check->probe && check->server->admin != LB_ADMIN_MAINT && !c->asleep)
+		wheel_need(&c->due, &check->due, health_next_check(&check->server->health));
+	arm(c);
 }
 
 static void stop_probe(struct server_check *check)
@@ -101,7 +130,7 @@ static void tell_transition(struct server_check *check)
 static bool report(struct server_check *check, const struct probe_outcome *outcome)
 {
 	struct server_report *r = &check->server->report;
-	const struct check_plan *plan = conf_set_plan(check->asked, check->server->conf->check);
+	const struct check_plan *plan = check->plan;
 	const char *former = r->warning;
 	bool failed = outcome->result != HEALTH_RESULT_OK && outcome->result != HEALTH_RESULT_ALIVE;
 
@@ -159,17 +188,26 @@ static void refresh(struct check_plan *plan, const char *service, lb_time now)
 	}
 }
 
-static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
+/* The present plan of a server's check, which is searched for once in each set. */
+static struct check_plan *plan_of(struct server_check *check)
 {
-	struct server_check *check = w->data;
+	struct checker *c = check->checker;
+
+	if (check->generation != c->generation) {
+		check->plan = conf_set_plan(c->set, check->server->conf->check);
+		check->generation = c->generation;
+	}
+	return check->plan;
+}
+
+static void start(struct server_check *check, lb_time now)
+{
 	struct checker *c = check->checker;
 	const struct server *server = check->server;
-	struct check_plan *plan = conf_set_plan(c->set, server->conf->check);
+	struct check_plan *plan = plan_of(check);
 	struct lb_endpoint address = server->conf->address;
-	lb_time now = clock_now();
 	lb_duration delay = now - health_next_check(&server->health);
 
-	(void)revents;
 	if (delay > c->stats.delay_max)
 		c->stats.delay_max = delay;
 	refresh(plan, server->block->service, now);
@@ -177,7 +215,8 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 		address.port = plan->check->port;
 	check->asked = conf_set_hold(c->set);
 	check->probe = probe_start(&(struct probe_params){
-	    .loop = loop,
+	    .loop = c->params.loop,
+	    .knocks = c->knocks,
 	    .plan = plan,
 	    .address = address,
 	    .send_proxy = server->service->conf->send_proxy,
@@ -187,11 +226,40 @@ static void on_due(struct ev_loop *loop, ev_timer *w, int revents)
 	});
 }
 
+static void on_due(void *ctx, struct wheel_entry *e)
+{
+	struct checker *c = ctx;
+	struct server_check *check = lb_container_of(e, struct server_check, due);
+	lb_time now = clock_now();
+
+	/* What lies far ahead is visited early. */
+	if (health_next_check(&check->server->health) > now)
+		wheel_need(&c->due, e, health_next_check(&check->server->health));
+	else
+		start(check, now);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct checker *c = w->data;
+
+	(void)loop;
+	(void)revents;
+	c->next_tick = LB_TIME_NEVER;
+	wheel_advance(&c->due, clock_now(), on_due, c);
+	arm(c);
+}
+
 struct checker *checker_new(const struct checker_params *params)
 {
 	struct checker *c = must(calloc(1, sizeof(*c)));
 
 	c->params = *params;
+	c->knocks = must(knock_set_new(params->loop));
+	wheel_init(&c->due, TICK, clock_now());
+	ev_timer_init(&c->tick, on_tick, 0., 0.);
+	c->tick.data = c;
+	c->next_tick = LB_TIME_NEVER;
 	return c;
 }
 
@@ -200,6 +268,7 @@ void checker_set_conf(struct checker *c, struct conf_set *set)
 	conf_set_hold(set);
 	conf_set_release(c->set);
 	c->set = set;
+	c->generation++;
 	c->initial_spread = INITIAL_SPREAD_MIN;
 	for (size_t i = 0; i < set->conf->service_count; i++)
 		c->initial_spread += (lb_duration)set->conf->services[i].server_count * INITIAL_SPREAD_STEP;
@@ -230,8 +299,7 @@ void checker_add(struct checker *c, struct server *server)
 
 	check->checker = c;
 	check->server = server;
-	ev_timer_init(&check->due, on_due, 0., 0.);
-	check->due.data = check;
+	wheel_entry_init(&check->due);
 	server->check = check;
 	begin(check);
 }
@@ -254,7 +322,7 @@ void checker_keep(struct checker *c, struct server *server, bool changed)
 void checker_remove(struct checker *c, struct server *server)
 {
 	stop_probe(server->check);
-	ev_timer_stop(c->params.loop, &server->check->due);
+	wheel_remove(&c->due, &server->check->due);
 	free(server->check);
 	server->check = NULL;
 }
@@ -277,7 +345,7 @@ void checker_wake(struct checker *c, const struct roster *roster)
 void checker_pause(struct checker *c, struct server *server)
 {
 	stop_probe(server->check);
-	ev_timer_stop(c->params.loop, &server->check->due);
+	wheel_remove(&c->due, &server->check->due);
 }
 
 void checker_resume(struct checker *c, struct server *server)
@@ -326,6 +394,8 @@ void checker_free(struct checker *c)
 {
 	if (!c)
 		return;
+	ev_timer_stop(c->params.loop, &c->tick);
+	knock_set_free(c->knocks);
 	conf_set_release(c->set);
 	free(c);
 }

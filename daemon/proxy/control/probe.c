@@ -18,7 +18,11 @@ static enum probe_step connected(struct probe *p);
 /* A TCP check ends with the connection; what was sent before (PROXY header) is all the server gets. */
 static enum probe_step pass(struct probe *p)
 {
-	return probe_over(p, HEALTH_RESULT_OK, "connected");
+	static const char text[] = "connected";
+
+	p->outcome.result = HEALTH_RESULT_OK;
+	memcpy(p->outcome.text, text, sizeof(text));
+	return PROBE_OVER;
 }
 
 static const struct probe_row tcp_rows[] = {{connected}, {probe_stream_proxy_header}, {pass}};
@@ -77,7 +81,12 @@ static enum probe_step connected(struct probe *p)
 {
 	int errnum = tcp_sock_error(p->fd);
 
-	return errnum ? probe_failed(p, errnum) : PROBE_NEXT;
+	if (errnum)
+		return probe_failed(p, errnum);
+	/* Whoever is asked nothing speaks first. */
+	if (p->params.plan->check->type == LB_CHECK_AGENT)
+		tcp_sock_acknowledge(p->fd);
+	return PROBE_NEXT;
 }
 
 /*
@@ -86,6 +95,7 @@ static enum probe_step connected(struct probe *p)
  */
 static void close_connection(struct probe *p)
 {
+	knock_cancel(p->knock);
 	if (p->fd < 0)
 		return;
 	if (p->ssl && p->answered) {
@@ -152,6 +162,18 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 	}
 }
 
+static void on_knocked(void *ctx, int errnum)
+{
+	struct probe *p = ctx;
+
+	p->knock = NULL;
+	if (errnum)
+		probe_failed(p, errnum);
+	else
+		pass(p);
+	finish(p);
+}
+
 /* The budget is over; for a probe that failed at once the outcome is filled and the budget was nothing. */
 static void on_budget(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -159,20 +181,44 @@ static void on_budget(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (p->fd >= 0)
+	if (p->fd >= 0 || p->knock)
 		probe_over(p, HEALTH_RESULT_TIMEOUT, "timeout");
 	finish(p);
 }
 
-/*
- * A check that sends nothing is over when the server's kernel has answered: no program there need be woken for it. A
- * request goes out with the acknowledgement.
- */
+/* A check that sends nothing is over when the server's kernel has answered: no program there need be woken for it. */
 static bool is_knock(const struct probe_params *params)
 {
-	enum lb_check_type type = params->plan->check->type;
+	return params->plan->check->type == LB_CHECK_TCP && params->send_proxy == LB_PROXY_OFF;
+}
 
-	return type == LB_CHECK_HTTP || (type == LB_CHECK_TCP && params->send_proxy == LB_PROXY_OFF);
+/* A plain request goes out in one piece with the acknowledgement that ends the handshake. */
+static int connect_plain(const struct lb_endpoint *address)
+{
+	int fd = tcp_sock_knocker(address->addr.family);
+
+	if (fd < 0 || tcp_sock_knock(fd, address))
+		return fd;
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* False with errno set. */
+static bool begin(struct probe *p)
+{
+	bool plain = p->params.plan->check->type == LB_CHECK_HTTP;
+
+	if (is_knock(&p->params)) {
+		p->knock = knock_start(p->params.knocks, &p->params.address, on_knocked, p);
+		return p->knock != NULL;
+	}
+	p->fd = plain ? connect_plain(&p->params.address) : tcp_sock_connect(&p->params.address, NULL);
+	if (p->fd < 0)
+		return false;
+	wait_for(p, EV_WRITE);
+	return true;
 }
 
 struct probe *probe_start(const struct probe_params *params)
@@ -184,16 +230,14 @@ struct probe *probe_start(const struct probe_params *params)
 	p->started = clock_now();
 	p->row = rows_of(params->plan->check->type);
 	p->outcome.orders = params->orders;
-	p->fd = is_knock(params) ? tcp_sock_knock(&params->address) : tcp_sock_connect(&params->address, NULL);
+	p->fd = -1;
 	ev_init(&p->io, on_io);
 	/* After a pause of this process an answer that has arrived counts before the budget that ran out meanwhile. */
 	ev_set_priority(&p->io, 1);
 	p->io.data = p;
-	if (p->fd < 0) {
+	if (!begin(p)) {
 		probe_failed(p, errno);
 		budget = 0;
-	} else {
-		wait_for(p, EV_WRITE);
 	}
 	ev_timer_init(&p->budget, on_budget, budget, 0.);
 	p->budget.data = p;

@@ -12,6 +12,7 @@
 #include <lb/snapshot.h>
 
 #include "daemon/proxy/control/check_plan.h"
+#include "daemon/proxy/control/knock.h"
 
 struct probe_outcome {
 	enum health_result result;
@@ -30,6 +31,7 @@ typedef void probe_on_done(void *ctx, const struct probe_outcome *outcome);
 
 struct probe_params {
 	struct ev_loop *loop;
+	struct knock_set *knocks;      /* for checks that only connect; must live until the end */
 	const struct check_plan *plan; /* must live until the end */
 	struct lb_endpoint address;    /* where to connect to, the check's own port already put in */
 	enum lb_proxy_header send_proxy;

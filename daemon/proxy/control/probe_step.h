@@ -27,6 +27,7 @@ struct probe {
 	struct probe_params params;
 	ev_io io;
 	ev_timer budget;
+	struct knock *knock; /* NULL: none under way; a probe that knocks has no socket of its own */
 	int fd;
 	lb_time started;
 	const struct probe_row *row; /* the step that is under way */

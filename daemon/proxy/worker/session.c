@@ -169,6 +169,8 @@ void session_connected(struct session *s, unsigned ready)
 	/* The client has mostly spoken by now. */
 	if (!relay_read(s, FLOW_CLIENT))
 		return;
+	/* A server that speaks first waits for this, and one that answers in pieces for what follows from it. */
+	tcp_sock_acknowledge(s->side[FLOW_SERVER].io.fd);
 	if ((ready & POLLER_READ) != 0 && !relay_read(s, FLOW_SERVER))
 		return;
 	session_update_interest(s);

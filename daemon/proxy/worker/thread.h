@@ -9,6 +9,7 @@
 
 #include "daemon/proxy/share/reserve.h"
 #include "daemon/proxy/share/source_table.h"
+#include "daemon/proxy/share/wheel.h"
 #include "daemon/proxy/worker/buffer_pool.h"
 #include "daemon/proxy/worker/listener.h"
 #include "daemon/proxy/worker/poller.h"
@@ -17,7 +18,6 @@
 #include "daemon/proxy/worker/session_set.h"
 #include "daemon/proxy/worker/splice_pool.h"
 #include "daemon/proxy/worker/tuples.h"
-#include "daemon/proxy/worker/wheel.h"
 #include "daemon/proxy/worker/worker.h"
 
 /* One recv; what a direction moves at a time once it is busy. */

@@ -1,10 +1,10 @@
 /*
- * Coarse deadlines for very many objects: a ring of lists that the worker's tick walks. An entry is visited once, at
+ * Coarse deadlines for very many objects: a ring of lists that the owner walks. An entry is visited once, at
  * or up to two ticks after its deadline, or early when the deadline lies beyond the ring: the owner looks again and
  * adds it anew.
  */
-#ifndef WORKER_WHEEL_H
-#define WORKER_WHEEL_H
+#ifndef SHARE_WHEEL_H
+#define SHARE_WHEEL_H
 
 #include <lb/list.h>
 #include <lb/time.h>

@@ -1,4 +1,4 @@
-#include "daemon/proxy/worker/wheel.h"
+#include "daemon/proxy/share/wheel.h"
 
 void wheel_init(struct wheel *wheel, lb_duration tick, lb_time now)
 {
@@ -56,6 +56,8 @@ void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void 
 {
 	int64_t until = (now - wheel->started) / wheel->tick;
 
+	if (wheel->entries == 0 && wheel->at < until)
+		wheel->at = until;
 	while (wheel->at < until) {
 		struct lb_list *slot = &wheel->slot[++wheel->at % WHEEL_SLOTS];
 
