@@ -43,14 +43,6 @@ static struct listener *append(struct listeners *l)
 	return &l->list[l->count++];
 }
 
-static bool is_vip(const struct lb_conf *conf, const struct lb_addr *addr)
-{
-	for (size_t i = 0; i < conf->vip_count; i++)
-		if (lb_addr_equal(&conf->vips[i].address, addr))
-			return true;
-	return false;
-}
-
 static const char *kept_name(const struct lb_endpoint *endpoint, char name[RESUME_NAME_MAX])
 {
 	return resume_name("listen", endpoint, name);
@@ -90,7 +82,7 @@ static bool want(struct listeners *l, const struct lb_conf *conf, const struct l
 		item->what.worker = worker;
 	}
 	item->wanted = true;
-	item->what.on_vip = is_vip(conf, &endpoint->addr);
+	item->what.on_vip = lb_conf_has_vip(conf, &endpoint->addr);
 	memcpy(item->what.service, service->name, sizeof(item->what.service));
 	return true;
 }

@@ -5,14 +5,6 @@
 #include "daemon/sys/tcp_repair.h"
 #include "daemon/sys/tcp_sock.h"
 
-static bool on_vip(const struct lb_conf *conf, const struct lb_endpoint *local)
-{
-	for (size_t i = 0; i < conf->vip_count; i++)
-		if (lb_addr_equal(&conf->vips[i].address, &local->addr))
-			return true;
-	return false;
-}
-
 void repair_turn(struct ipc *ipc, const struct lb_conf *conf, const struct ipc_repair *question, const int *fds,
 		 size_t nfds)
 {
@@ -20,7 +12,7 @@ void repair_turn(struct ipc *ipc, const struct lb_conf *conf, const struct ipc_r
 	struct lb_endpoint local;
 
 	for (size_t i = 0; i < nfds; i++)
-		if (tcp_sock_local(fds[i], &local) && on_vip(conf, &local)) {
+		if (tcp_sock_local(fds[i], &local) && lb_conf_has_vip(conf, &local.addr)) {
 			if (question->on)
 				tcp_repair_enter(fds[i]);
 			else
@@ -38,7 +30,7 @@ void repair_sockets(struct ipc *ipc, const struct lb_conf *conf, const struct ip
 
 	for (uint32_t i = 0; i < question->count && i < IPC_FDS_MAX; i++) {
 		const struct lb_endpoint *local = &question->local[i];
-		int fd = local->port != 0 && on_vip(conf, local) ? tcp_repair_socket(local) : -1;
+		int fd = local->port != 0 && lb_conf_has_vip(conf, &local->addr) ? tcp_repair_socket(local) : -1;
 
 		if (fd < 0)
 			continue;

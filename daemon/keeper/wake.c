@@ -48,14 +48,6 @@ static void refill(struct wake_sender *w)
 	w->refilled = now;
 }
 
-static bool on_vip(const struct lb_conf *conf, const struct lb_addr *from)
-{
-	for (size_t i = 0; i < conf->vip_count; i++)
-		if (lb_addr_equal(&conf->vips[i].address, from))
-			return true;
-	return false;
-}
-
 /* Those of one family. */
 static size_t send_family(struct wake_sender *w, const struct lb_conf *conf, const struct ipc_wake *question,
 			  uint8_t family)
@@ -67,7 +59,7 @@ static size_t send_family(struct wake_sender *w, const struct lb_conf *conf, con
 		const struct ipc_wake_target *t = &question->targets[i];
 
 		if (t->from.addr.family != family || t->from.port == 0 || t->to.port == 0 ||
-		    !on_vip(conf, &t->from.addr))
+		    !lb_conf_has_vip(conf, &t->from.addr))
 			continue;
 		packets[count].to = t->to.addr;
 		packets[count].len = wake_segment_encode(&t->from, &t->to, packets[count].bytes);

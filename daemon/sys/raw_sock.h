@@ -13,8 +13,8 @@
 #define RAW_SOCK_PACKET 60
 
 struct raw_sock_packet {
-	struct lb_addr to;
 	size_t len;
+	struct lb_addr to;
 	uint8_t bytes[RAW_SOCK_PACKET];
 };
 

@@ -10,6 +10,14 @@ int lb_conf_node_by_addr(const struct lb_conf *conf, const struct lb_addr *addr)
 	return -1;
 }
 
+bool lb_conf_has_vip(const struct lb_conf *conf, const struct lb_addr *addr)
+{
+	for (size_t i = 0; i < conf->vip_count; i++)
+		if (lb_addr_equal(&conf->vips[i].address, addr))
+			return true;
+	return false;
+}
+
 const struct lb_conf_service *lb_conf_service_by_name(const struct lb_conf *conf, const char *name)
 {
 	for (size_t i = 0; i < conf->service_count; i++)

@@ -7,6 +7,7 @@ sends each end one segment that it has to answer, and the answer meets a reset.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -208,3 +209,28 @@ def test_who_has_not_the_key_changes_nothing(echo_lab: Lab) -> None:
         assert wake(peer)["held"] == 100 and crowd.ended() == 0
         with lab.client.connect(VIP, topology.ECHO_PORT):
             known(peer, 101)
+            # A peer that has forgotten everything is told everything.
+            os.kill(peer.proxy_pid, signal.SIGKILL)
+            eventually(lambda: wake(peer)["held"] == 101, 8.0, "told anew")
+
+
+@pytest.mark.skipif(not FULL, reason="a long form: LBD_FULL=1")
+def test_ipv6(lab: Lab) -> None:
+    """The same over IPv6; its servers, which are reached over IPv4, are not known to come from the VIP."""
+    replace = {f"vips: [{VIP}]": f'vips: ["{topology.VIP6}"]'}
+    for node in lab.lbs:
+        replace[f"{node.name}: {node.address}\n"] = f'{node.name}: "{node.address6}"\n'
+    for node in lab.lbs:
+        node.start(lab.config(replace=replace), wait=False)
+    for node in lab.lbs:
+        node.wait_up()
+    owner = eventually(lambda: [node for node in lab.lbs if node.role() == "active"], 10.0)[0]
+    peer = lab.other(owner)
+    eventually(lambda: lab.client.get(topology.VIP6, 80, timeout=1.0).status == 200, 5.0)
+    with lab.crowd(100, 80, address=topology.VIP6) as crowd:
+        eventually(lambda: crowd.open() == 100, 5.0)
+        known(peer, 100)
+        lab.power_off(owner.name)
+        eventually(lambda: peer.role() == "active", 3.0)
+        eventually(lambda: crowd.ended() >= 99, 2.0)
+        assert wake(peer)["woken_clients"] == 100 and wake(peer)["woken_servers"] == 0

@@ -75,27 +75,19 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 	shut_out(w->data);
 }
 
-static bool find_node(const struct peer_door *d, const struct lb_addr *from, uint32_t *index)
-{
-	for (*index = 0; d->conf != NULL && *index < d->conf->node_count; ++*index)
-		if (lb_addr_equal(&d->conf->nodes[*index].address, from))
-			return true;
-	return false;
-}
-
 static void let_in(struct peer_door *d, int fd, const struct lb_endpoint *from)
 {
 	struct move_stream_hooks hooks = {.ready = on_ready, .frame = on_frame, .lost = on_lost};
+	int index = d->conf != NULL ? lb_conf_node_by_addr(d->conf, &from->addr) : -1;
 	struct visitor *v;
-	uint32_t index;
 
-	if (d->keys == NULL || !find_node(d, &from->addr, &index) || d->waiting[index] >= WAITING_MAX) {
+	if (d->keys == NULL || index < 0 || d->waiting[index] >= WAITING_MAX) {
 		close(fd);
 		return;
 	}
 	v = must(calloc(1, sizeof(*v)));
 	v->door = d;
-	v->index = index;
+	v->index = (uint32_t)index;
 	hooks.ctx = v;
 	ev_timer_init(&v->limit, on_limit, WAIT_SECONDS, 0.);
 	v->limit.data = v;

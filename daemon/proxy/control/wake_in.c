@@ -13,6 +13,8 @@
 #define RATE	     24000
 #define TICK_SECONDS 0.003
 #define TICK_MAX     (4 * IPC_WAKE_MAX)
+/* Messages that it has not answered: while it is busy nothing piles up before it. */
+#define WINDOW 4
 
 /* When a round begins, since the first one did: a segment, or the answer to it, may be lost. */
 static const lb_duration rounds[] = {0, LB_MSEC(200), LB_MSEC(800)};
@@ -93,14 +95,6 @@ void wake_in_forget(struct wake *w)
 
 /* ---- waking ---- */
 
-static bool is_own_vip(const struct wake *w, const struct lb_addr *address)
-{
-	for (size_t i = 0; i < w->conf->vip_count; i++)
-		if (lb_addr_equal(&w->conf->vips[i].address, address))
-			return true;
-	return false;
-}
-
 static void add_target(struct wake_round *r, const struct lb_endpoint *from, const struct lb_endpoint *to)
 {
 	r->targets[r->count++] = (struct ipc_wake_target){.from = *from, .to = *to};
@@ -113,7 +107,7 @@ static uint32_t add_clients(struct wake *w, const struct tuple_table *table)
 	uint32_t before = w->round.count;
 
 	for (uint32_t slot = 0; (t = tuple_table_from(table, &slot)) != NULL; slot++)
-		if (is_own_vip(w, &t->vip.addr))
+		if (lb_conf_has_vip(w->conf, &t->vip.addr))
 			add_target(&w->round, &t->vip, &t->client);
 	return w->round.count - before;
 }
@@ -126,7 +120,7 @@ static uint32_t add_servers(struct wake *w, const struct tuple_table *table)
 	for (uint32_t slot = 0; (t = tuple_table_from(table, &slot)) != NULL; slot++) {
 		struct lb_endpoint source = {.addr = t->vip.addr, .port = t->source_port};
 
-		if (t->server.addr.family != 0 && is_own_vip(w, &t->vip.addr))
+		if (t->server.addr.family != 0 && lb_conf_has_vip(w->conf, &t->vip.addr))
 			add_target(&w->round, &source, &t->server);
 	}
 	return w->round.count - before;
@@ -161,7 +155,8 @@ void wake_in_wake(struct wake *w)
 	w->woken_clients += clients;
 	w->woken_servers += servers;
 	note(w, clients, servers);
-	r->began = r->round_began = clock_now();
+	r->began = clock_now();
+	r->sent_at = r->began - TICK_MAX * LB_SEC(1) / RATE;
 	on_tick(w->params.loop, &r->timer, 0);
 	ev_timer_again(w->params.loop, &r->timer);
 }
@@ -185,21 +180,26 @@ static void send_some(struct wake *w, uint32_t count)
 	memcpy(message.targets, w->round.targets + w->round.next, count * sizeof(message.targets[0]));
 	channel_wake(w->channel, &message);
 	w->round.next += count;
+	w->round.unanswered++;
 }
 
-/* As many as time has passed for; after a pause of this thread not all at once. */
-static void send_due(struct wake *w)
+/* As many as time has passed for; what a pause of this thread has cost is not made up for. */
+static void send_due(struct wake *w, lb_time now)
 {
 	struct wake_round *r = &w->round;
-	lb_duration passed = clock_now() - r->round_began;
-	uint64_t due = (uint64_t)(passed / LB_USEC(1)) * RATE / 1000000 + IPC_WAKE_MAX;
-	uint32_t budget = TICK_MAX;
+	lb_duration passed = lb_time_min(now - r->sent_at, TICK_MAX * LB_SEC(1) / RATE);
+	uint32_t due = (uint32_t)(passed * RATE / LB_SEC(1));
 
-	while (r->next < r->count && r->next < due && budget > 0) {
-		uint32_t left = r->count - r->next, some = left < IPC_WAKE_MAX ? left : IPC_WAKE_MAX;
+	if (due == 0)
+		return;
+	r->sent_at = now;
+	while (r->next < r->count && due > 0 && r->unanswered < WINDOW) {
+		uint32_t some = r->count - r->next;
 
+		some = some < due ? some : due;
+		some = some < IPC_WAKE_MAX ? some : IPC_WAKE_MAX;
 		send_some(w, some);
-		budget -= some < budget ? some : budget;
+		due -= some;
 	}
 }
 
@@ -220,15 +220,15 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 			return;
 		r->number++;
 		r->next = 0;
-		r->round_began = now;
 	}
-	send_due(w);
+	send_due(w, now);
 }
 
 void wake_woken(struct wake *w, const struct ipc_woken *woken)
 {
 	w->sent += woken->sent;
 	w->failed += woken->failed;
+	w->round.unanswered -= w->round.unanswered > 0;
 }
 
 void wake_in_init(struct wake *w)

@@ -30,8 +30,8 @@ struct wake_pending {
 struct wake_round {
 	struct ipc_wake_target *targets; /* clients, then servers; NULL: none under way */
 	uint32_t count, next;
-	unsigned number;
-	lb_time began, round_began;
+	unsigned number, unanswered;
+	lb_time began, sent_at;
 	ev_timer timer;
 };
 

@@ -190,6 +190,8 @@ void lb_conf_errors_text(const struct lb_conf_errors *errors, const char *file, 
 
 /* Index of the node that owns addr, or -1. */
 int lb_conf_node_by_addr(const struct lb_conf *conf, const struct lb_addr *addr);
+/* Is it one of the VIPs? */
+bool lb_conf_has_vip(const struct lb_conf *conf, const struct lb_addr *addr);
 const struct lb_conf_service *lb_conf_service_by_name(const struct lb_conf *conf, const char *name);
 const struct lb_conf_server *lb_conf_server_by_name(const struct lb_conf_service *service, const char *name);
 
