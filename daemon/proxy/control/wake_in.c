@@ -9,16 +9,25 @@
 #include "daemon/proxy/control/wake_state.h"
 #include "daemon/sys/clock.h"
 
-/* Segments a second, and how many of them the keeper gets at a time: its election comes first. */
-#define RATE	     24000
+/* The answers, and the resets that meet them, are work for this host as well: one message at a time, one a tick. */
 #define TICK_SECONDS 0.003
-#define TICK_MAX     (4 * IPC_WAKE_MAX)
-/* Messages that it has not answered: while it is busy nothing piles up before it. */
-#define WINDOW 4
 
-/* When a round begins, since the first one did: a segment, or the answer to it, may be lost. */
-static const lb_duration rounds[] = {0, LB_MSEC(200), LB_MSEC(800)};
-#define ROUNDS (sizeof(rounds) / sizeof(rounds[0]))
+/*
+ * Clients come first, as fast as 5,000 within a quarter of a second. Once more, as a segment or the answer to it may be
+ * lost; then, and slower, because nobody waits for it, the servers, and everybody for the last time.
+ */
+static const struct pass {
+	bool servers;
+	lb_duration begins; /* after the first one did, at the earliest */
+	uint32_t a_tick;
+} passes[] = {
+    {false, 0,	       IPC_WAKE_MAX	   },
+	 {false, LB_MSEC(200), IPC_WAKE_MAX / 2},
+	  {true,	 0,	    IPC_WAKE_MAX / 2},
+    {true,  0,	      IPC_WAKE_MAX / 4},
+	 {false, LB_MSEC(800), IPC_WAKE_MAX / 4},
+};
+#define PASSES (sizeof(passes) / sizeof(passes[0]))
 
 static void close_in(struct wake_peer *p)
 {
@@ -155,8 +164,8 @@ void wake_in_wake(struct wake *w)
 	w->woken_clients += clients;
 	w->woken_servers += servers;
 	note(w, clients, servers);
+	r->clients = clients;
 	r->began = clock_now();
-	r->sent_at = r->began - TICK_MAX * LB_SEC(1) / RATE;
 	on_tick(w->params.loop, &r->timer, 0);
 	ev_timer_again(w->params.loop, &r->timer);
 }
@@ -169,66 +178,47 @@ void wake_in_stop(struct wake *w)
 	free(r->targets);
 	r->targets = NULL;
 	r->count = r->next = 0;
-	r->number = 0;
+	r->pass = r->clients = 0;
 }
 
-static void send_some(struct wake *w, uint32_t count)
-{
-	struct ipc_wake message = {0};
-
-	message.count = count;
-	memcpy(message.targets, w->round.targets + w->round.next, count * sizeof(message.targets[0]));
-	channel_wake(w->channel, &message);
-	w->round.next += count;
-	w->round.unanswered++;
-}
-
-/* As many as time has passed for; what a pause of this thread has cost is not made up for. */
-static void send_due(struct wake *w, lb_time now)
+static void send_some(struct wake *w, uint32_t end)
 {
 	struct wake_round *r = &w->round;
-	lb_duration passed = lb_time_min(now - r->sent_at, TICK_MAX * LB_SEC(1) / RATE);
-	uint32_t due = (uint32_t)(passed * RATE / LB_SEC(1));
+	uint32_t left = end - r->next, most = passes[r->pass].a_tick;
+	struct ipc_wake message = {.count = left < most ? left : most};
 
-	if (due == 0)
-		return;
-	r->sent_at = now;
-	while (r->next < r->count && due > 0 && r->unanswered < WINDOW) {
-		uint32_t some = r->count - r->next;
-
-		some = some < due ? some : due;
-		some = some < IPC_WAKE_MAX ? some : IPC_WAKE_MAX;
-		send_some(w, some);
-		due -= some;
-	}
+	memcpy(message.targets, r->targets + r->next, message.count * sizeof(message.targets[0]));
+	channel_wake(w->channel, &message);
+	r->next += message.count;
+	r->unanswered = true;
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct wake *w = timer->data;
 	struct wake_round *r = &w->round;
-	lb_time now = clock_now();
+	uint32_t end = passes[r->pass].servers ? r->count : r->clients;
 
 	(void)loop;
 	(void)revents;
-	if (r->next == r->count) {
-		if (r->number + 1 == ROUNDS) {
-			wake_in_stop(w);
-			return;
-		}
-		if (now - r->began < rounds[r->number + 1])
-			return;
-		r->number++;
-		r->next = 0;
+	/* The keeper's election comes first. */
+	if (r->unanswered)
+		return;
+	if (r->next < end) {
+		if (clock_now() - r->began >= passes[r->pass].begins)
+			send_some(w, end);
+	} else if (++r->pass == PASSES) {
+		wake_in_stop(w);
+	} else {
+		r->next = passes[r->pass].servers ? r->clients : 0;
 	}
-	send_due(w, now);
 }
 
 void wake_woken(struct wake *w, const struct ipc_woken *woken)
 {
 	w->sent += woken->sent;
 	w->failed += woken->failed;
-	w->round.unanswered -= w->round.unanswered > 0;
+	w->round.unanswered = false;
 }
 
 void wake_in_init(struct wake *w)

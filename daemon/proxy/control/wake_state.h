@@ -29,9 +29,10 @@ struct wake_pending {
 /* Waking under way. */
 struct wake_round {
 	struct ipc_wake_target *targets; /* clients, then servers; NULL: none under way */
-	uint32_t count, next;
-	unsigned number, unanswered;
-	lb_time began, sent_at;
+	uint32_t count, clients, next;
+	unsigned pass;
+	bool unanswered; /* the keeper has a message */
+	lb_time began;
 	ev_timer timer;
 };
 
