@@ -107,10 +107,13 @@ static int tell_admin(const struct command_call *call, const struct command_targ
 
 	if (code != COMMAND_OK)
 		return code;
-	printf("%s/%s is now in %s, %zu session%s left\n", target->service, target->server, admin, left,
-	       left == 1 ? "" : "s");
-	if (strcmp(admin, "ready") != 0)
-		puts("on this node only; repeat it on the other nodes");
+	if (strcmp(admin, "ready") == 0)
+		printf("%s/%s is ready on this node, %zu session%s\n", target->service, target->server, left,
+		       left == 1 ? "" : "s");
+	else
+		printf("%s/%s is now in %s, %zu session%s left\n"
+		       "on this node only; repeat it on the other nodes\n",
+		       target->service, target->server, admin, left, left == 1 ? "" : "s");
 	return fflush(stdout) == 0 ? COMMAND_OK : COMMAND_REFUSED;
 }
 

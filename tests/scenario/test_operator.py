@@ -243,7 +243,7 @@ def test_maintenance(lab: Lab) -> None:
         assert waited.code == 1 and "2 sessions are left" in waited.stderr and sessions.broken_so_far() == 0
         assert "is now in maint" in told(owner, "maint", WORKER, "--kill-after", "0")
         eventually(lambda: sessions.broken_so_far() == 2)
-        assert "now in ready" in told(owner, "ready", WORKER)
+        assert "is ready on this node" in told(owner, "ready", WORKER)
 
 
 def complete(node: LoadBalancer, *words: str) -> set[str]:

@@ -75,7 +75,7 @@ def test_diff_shows_orders_and_a_new_weight_in_the_file_ends_one(lab: Lab) -> No
     same = owner.lbctl("diff")
     assert same.code == 0 and "nothing would change" in same.stdout
     assert "! server ingress-http/k8s-worker-1 set by lbctl: drain stays" in same.stdout
-    assert "! server kube-api/k8s-master-2 set by lbctl: weight 7 stays limit 20 stays" in same.stdout
+    assert "! server kube-api/k8s-master-2 set by lbctl: weight 7 stays, limit 20 stays" in same.stdout
     changed = {
         "k8s-master-2: 10.196.35.21:6443": "k8s-master-2: {address: 10.196.35.21:6443, weight: 50}",
         "      k8s-worker-1: 10.196.35.23:30080\n": "",

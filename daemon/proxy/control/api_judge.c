@@ -100,19 +100,23 @@ static json_t *order_json(const struct lb_order *o, const struct lb_conf *next, 
 	bool limit_stays = server && server->max_connections == o->limit_over;
 	json_t *order = json_pack("{s:s, s:s, s:s, s:b}", "service", o->service, "server", o->server, "admin",
 				  lb_admin_name(o->admin), "stays", server != NULL);
+	const char *before = "";
 
 	lb_text_addf(text, "! server %s/%s set by lbctl:", o->service, o->server);
-	if (o->admin != LB_ADMIN_READY)
+	if (o->admin != LB_ADMIN_READY) {
 		lb_text_addf(text, " %s%s", lb_admin_name(o->admin), server ? " stays" : " ends");
+		before = ",";
+	}
 	if (o->has_weight) {
 		json_object_set_new(order, "weight", json_integer(o->weight));
 		json_object_set_new(order, "weight_stays", json_boolean(weight_stays));
-		lb_text_addf(text, " weight %u %s", (unsigned)o->weight, weight_stays ? "stays" : "ends");
+		lb_text_addf(text, "%s weight %u %s", before, (unsigned)o->weight, weight_stays ? "stays" : "ends");
+		before = ",";
 	}
 	if (o->has_limit) {
 		json_object_set_new(order, "max_connections", json_integer(o->limit));
 		json_object_set_new(order, "max_connections_stays", json_boolean(limit_stays));
-		lb_text_addf(text, " limit %u %s", (unsigned)o->limit, limit_stays ? "stays" : "ends");
+		lb_text_addf(text, "%s limit %u %s", before, (unsigned)o->limit, limit_stays ? "stays" : "ends");
 	}
 	lb_text_add(text, "\n");
 	return order;

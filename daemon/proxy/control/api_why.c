@@ -66,8 +66,8 @@ static void add_wake(struct lb_text *out, const struct wake *wake, bool active)
 	if (!w.possible)
 		lb_text_add(out, "  without key_file no node can wake the clients of an owner that dies\n");
 	else if (active)
-		lb_text_addf(out, "  %u other nodes know %u of its connections and wake them if it dies\n",
-			     (unsigned)w.listeners, (unsigned)w.told);
+		lb_text_addf(out, "  %u other %s %u of its connections to wake if it dies\n", (unsigned)w.listeners,
+			     w.listeners == 1 ? "node knows" : "nodes know", (unsigned)w.told);
 	else
 		lb_text_addf(out, "  it knows %u connections of the owner and wakes them if that dies\n",
 			     (unsigned)w.held);
