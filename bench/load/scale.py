@@ -106,7 +106,7 @@ def _pick_table(picks: dict[str, dict[int, float]]) -> tuple[list[str], bool]:
     for name, times in picks.items():
         growth = times[PICK_SIZES[-1]] / times[PICK_SIZES[0]]
         good = good and growth <= PICK_GROWTH_MAX
-        verdict = f"{growth:.1f} × (≤ {PICK_GROWTH_MAX:g} ×{'' if growth <= PICK_GROWTH_MAX else ', missed'})"
+        verdict = f"{growth:.1f} × (≤ {PICK_GROWTH_MAX:g} ×{', met' if growth <= PICK_GROWTH_MAX else ', missed'})"
         lines.append(f"| {name} | " + " | ".join(number(times[n]) for n in PICK_SIZES) + f" | {verdict} |")
     return lines, good
 
@@ -122,7 +122,7 @@ def run(node: LoadBalancer, origin: Host, services: int, seconds: float) -> tupl
     reload_good, checks_good = many["reload"] <= RELOAD_MAX, many["checks"] <= CHECK_CPU_MAX
 
     def missed(met: bool) -> str:
-        return "" if met else ", missed"
+        return ", met" if met else ", missed"
 
     lines += [
         "",

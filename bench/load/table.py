@@ -25,7 +25,7 @@ class Bar:
         value = ratio(rounds, LBD, self.against) if self.against else median(rounds[LBD])
         good = bool(_HOLDS[self.sign](value, self.bound))
         shown, unit = (f"{value:.2f} ×", f" × {self.against}") if self.against else (number(value), "")
-        return f"{shown} ({self.sign} {self.bound:g}{unit}{'' if good else ', missed'})", good
+        return f"{shown} ({self.sign} {self.bound:g}{unit}{', met' if good else ', missed'})", good
 
 
 @dataclass(frozen=True)
