@@ -149,6 +149,7 @@ enum ipc_move_step {
 	IPC_MOVE_EXPECT,      /* peer: the VIP's addresses are here, fenced: accept a stream with this id */
 	IPC_MOVE_REVIVE,      /* peer: the VIP is ours: let them go on */
 	IPC_MOVE_DROP,	      /* peer: they stay where they were: forget them silently */
+	IPC_MOVE_RESET,	      /* peer: the VIP is ours, but nobody released them: reset them */
 };
 
 struct ipc_move {
@@ -162,7 +163,7 @@ struct ipc_moved {
 	uint64_t id;
 	enum ipc_move_step step;
 	bool ok;
-	uint32_t count, lost; /* SEND: sessions that the peer has, and that could not move */
+	uint32_t count, lost; /* SEND: sessions that the peer has, and that could not move; RESET: lost only */
 	char text[96];	      /* when !ok: why */
 };
 

@@ -151,6 +151,8 @@ static void after_change(struct election *e)
 	e->losing_alarm = false;
 	peer_link_tell(e->peer_link);
 	peer_link_own(e->peer_link, e->fsm.state == VRRP_ACTIVE);
+	if (e->fsm.state == VRRP_ACTIVE && e->fsm.reason != VRRP_REASON_HANDOVER)
+		session_move_inherited(&e->move);
 	election_plan_on_roles(e);
 	election_judge_soon(e);
 }

@@ -19,6 +19,11 @@ static bool on_can_take(void *ctx, char text[64])
 	return election_can_take(ctx, text);
 }
 
+static bool on_owns(void *ctx)
+{
+	return ((const struct election *)ctx)->holding;
+}
+
 static void on_send(void *ctx, size_t node, enum peer_msg_kind kind, uint64_t id, const char *text)
 {
 	peer_link_send(((struct election *)ctx)->peer_link, node, kind, id, text);
@@ -73,6 +78,7 @@ void election_move_init(struct election *e)
 			  &(struct session_move_hooks){
 			      .possible = on_possible,
 			      .can_take = on_can_take,
+			      .owns = on_owns,
 			      .send = on_send,
 			      .close_to_new = on_close_to_new,
 			      .fence = on_fence,

@@ -113,7 +113,10 @@ void session_move_on_moved(struct session_move *m, const struct ipc_moved *moved
 	/* The proxy waits for the stream: now it may come. */
 	if (moved->step == IPC_MOVE_EXPECT && moved->id == m->expected_id)
 		m->hooks.send(m->hooks.ctx, m->expected_node, PEER_EXPECT_SESSIONS, moved->id, NULL);
-	if (moved->id != m->id || moved->step == IPC_MOVE_EXPECT)
+	if (moved->step == IPC_MOVE_RESET)
+		lb_warning("sessions lost=%u reason=election: they had arrived when the VIP came without a release",
+			   moved->lost);
+	if (moved->id != m->id || moved->step == IPC_MOVE_EXPECT || moved->step == IPC_MOVE_RESET)
 		return;
 	switch (m->phase) {
 	case SESSION_MOVE_CONNECTING:
@@ -206,20 +209,26 @@ static void drop_expected(struct session_move *m)
 	m->expected_id = 0;
 }
 
-void session_move_forget(struct session_move *m)
+void session_move_inherited(struct session_move *m)
 {
-	if (m->expected_id == 0)
-		return;
-	drop_expected(m);
-	m->hooks.prepare(m->hooks.ctx, false);
+	if (m->expected_id != 0)
+		arm(m, &m->expiry, SESSION_MOVE_INHERIT);
 }
 
 static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct session_move *m = w->data;
+
 	(void)loop;
 	(void)revents;
+	if (m->hooks.owns(m->hooks.ctx)) {
+		order(m, IPC_MOVE_RESET, m->expected_id, m->expected_node);
+		m->expected_id = 0;
+		return;
+	}
 	lb_warning("sessions were offered, but the VIP did not follow");
-	session_move_forget(w->data);
+	drop_expected(m);
+	m->hooks.prepare(m->hooks.ctx, false);
 }
 
 static void on_offer(struct session_move *m, size_t node, uint64_t id)

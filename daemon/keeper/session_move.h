@@ -34,6 +34,8 @@
 #define SESSION_MOVE_THAW    LB_MSEC(300)
 /* The successor forgets what it was given if the VIP does not follow. */
 #define SESSION_MOVE_EXPECT LB_SEC(4)
+/* Or does not wait so long for the owner's word once the VIP is here. */
+#define SESSION_MOVE_INHERIT LB_MSEC(300)
 
 struct session_move_hooks {
 	/* Can sessions move at all: keys, fence, proxy? */
@@ -41,6 +43,8 @@ struct session_move_hooks {
 	/* Could this node take the VIP now? text is for peer's people. */
 	bool (*can_take)(void *ctx, char text[64]);
 	void (*send)(void *ctx, size_t node, enum peer_msg_kind kind, uint64_t id, const char *text);
+	/* Is the VIP here? */
+	bool (*owns)(void *ctx);
 	/* Owner: hold new connections back / let them pass. */
 	void (*close_to_new)(void *ctx, bool on);
 	/* Owner: end the lease although adverts go on / renew it again. */
@@ -90,8 +94,11 @@ void session_move_settle(struct session_move *m);
 
 /* Successor: the VIP is here; sessions: the owner said that they came with it. */
 void session_move_arrived(struct session_move *m, uint64_t id, bool sessions);
-/* Successor: this node's role changed in another way. */
-void session_move_forget(struct session_move *m);
+/*
+ * Successor: the VIP came here, but not by the hand-over. Its last word may still be under way; without it the sessions
+ * are reset and counted as lost, as the former owner may have gone on with them after it told of them.
+ */
+void session_move_inherited(struct session_move *m);
 
 /* OFFER_SESSIONS, EXPECT_SESSIONS, and a REFUSE of the former. True when it was meant for here. */
 bool session_move_on_message(struct session_move *m, size_t node, const struct peer_msg *msg);

@@ -118,6 +118,10 @@ void move_step(struct move *m, const struct ipc_move *what)
 		if (what->id == m->in_id)
 			move_in_revive(m);
 		break;
+	case IPC_MOVE_RESET:
+		if (what->id == m->in_id)
+			move_in_reset(m);
+		break;
 	case IPC_MOVE_DROP:
 		move_in_drop(m);
 		break;

@@ -20,6 +20,10 @@ static void forget_arrivals(struct move *m)
 {
 	struct move_arrivals *a = &m->arrivals;
 
+	/* The workers read it until they have answered. */
+	a->forgotten = true;
+	if (a->adopting)
+		return;
 	free(a->records);
 	free(a->list);
 	free(a->lacking);
@@ -40,6 +44,11 @@ static void on_all_adopted(void *ctx)
 	struct move *m = ctx;
 	uint8_t count[4];
 
+	m->arrivals.adopting = false;
+	if (m->arrivals.forgotten) {
+		forget_arrivals(m);
+		return;
+	}
 	lb_put32(count, m->arrivals.adopted);
 	lb_info("sessions arrived=%u of=%u", m->arrivals.adopted, m->arrivals.count);
 	if (m->in != NULL)
@@ -77,6 +86,7 @@ static void keep_complete(struct move_arrivals *a)
 static void adopt_all(struct move *m)
 {
 	keep_complete(&m->arrivals);
+	m->arrivals.adopting = true;
 	crew_share(m->crew, m->arrivals.list, m->arrivals.count,
 		   &(struct crew_question){
 		       .kind = MESSAGE_ADOPT, .on_answer = on_some_adopted, .on_done = on_all_adopted, .ctx = m});
@@ -303,4 +313,40 @@ void move_in_drop(struct move *m)
 		crew_ask(m->crew, &(struct crew_question){
 				      .kind = MESSAGE_END_SESSIONS, .scope = END_PARKED, .reason = FLOW_END_MOVED});
 	m->in_id = 0;
+}
+
+/* ---- nobody released them ---- */
+
+static void on_some_reset(void *ctx, struct message *answer)
+{
+	((struct move *)ctx)->reset_count += answer->count;
+}
+
+static void on_all_reset(void *ctx)
+{
+	struct move *m = ctx;
+
+	move_tell(m, m->revived_id, IPC_MOVE_RESET, true, 0, m->reset_count, "");
+}
+
+static void on_repair_left_to_reset(struct move *m)
+{
+	m->reset_count = 0;
+	crew_ask(m->crew, &(struct crew_question){.kind = MESSAGE_END_SESSIONS,
+						  .scope = END_PARKED,
+						  .reason = FLOW_END_HANDOVER,
+						  .on_answer = on_some_reset,
+						  .on_done = on_all_reset,
+						  .ctx = m});
+}
+
+void move_in_reset(struct move *m)
+{
+	close_in(m);
+	forget_arrivals(m);
+	move_sockets_close(m);
+	m->revived_id = m->in_id;
+	m->in_id = 0;
+	/* Under repair a socket would end in silence. */
+	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left_to_reset);
 }

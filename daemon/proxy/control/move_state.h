@@ -25,6 +25,7 @@ struct move_arrivals {
 	size_t size;
 	struct session_arrival *list;
 	uint32_t count, adopted;
+	bool adopting, forgotten;    /* the workers have the list; nobody wants the answer any more */
 	struct lb_endpoint *lacking; /* sockets that were not made ahead */
 	uint32_t lacking_count;
 };
@@ -51,6 +52,7 @@ struct move {
 	uint64_t out_id, in_id; /* of the hand-over under way; 0 none */
 	struct move_stream *out, *in;
 	uint64_t revived_id;
+	uint32_t reset_count;
 	bool resting; /* sessions do until they thaw, are revived, or are ended */
 	uint32_t sent, stay;
 	/* The owner serves until its queues are short, or this has come (ev_now); 0: the peer is not prepared yet. */
@@ -91,5 +93,7 @@ void move_in_expect(struct move *m, uint64_t id);
 void move_in_revive(struct move *m);
 /* Forget what has arrived and what is under way. */
 void move_in_drop(struct move *m);
+/* Reset what has arrived, forget what is under way. */
+void move_in_reset(struct move *m);
 
 #endif
