@@ -17,15 +17,15 @@
  * lost; then, and slower, because nobody waits for it, the servers, and everybody for the last time.
  */
 static const struct pass {
-	bool servers;
 	lb_duration begins; /* after the first one did, at the earliest */
 	uint32_t a_tick;
+	bool servers;
 } passes[] = {
-    {false, 0,	       IPC_WAKE_MAX	   },
-	 {false, LB_MSEC(200), IPC_WAKE_MAX / 2},
-	  {true,	 0,	    IPC_WAKE_MAX / 2},
-    {true,  0,	      IPC_WAKE_MAX / 4},
-	 {false, LB_MSEC(800), IPC_WAKE_MAX / 4},
+    {0,	    IPC_WAKE_MAX,     false},
+	 {LB_MSEC(200), IPC_WAKE_MAX / 2, false},
+	  {0,	      IPC_WAKE_MAX / 2, true },
+    {0,	    IPC_WAKE_MAX / 4, true },
+	 {LB_MSEC(800), IPC_WAKE_MAX / 4, false},
 };
 #define PASSES (sizeof(passes) / sizeof(passes[0]))
 
