@@ -15,7 +15,7 @@
 struct keeper;
 
 struct keeper_params {
-	struct ev_loop *loop; /* the default loop */
+	struct ev_loop *loop; /* not libev's default loop (proxy_child.h) */
 	const char *conf_path, *runtime_dir;
 	struct conf_file *conf; /* taken over on success */
 	size_t own_node;

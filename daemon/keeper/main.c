@@ -137,17 +137,18 @@ static int resign(const struct lb_conf *conf, int own_node)
 
 static int serve(const struct options *o, struct conf_file *file, size_t own_node)
 {
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
 	struct resume *resume = resume_new();
 	struct lb_err err;
 	struct keeper *keeper;
 	int code = KEEPER_EXIT_FAILURE;
 
-	if (!resume)
-		return code;
+	if (!loop || !resume)
+		goto free_resume;
 	/* The key is about to be read. */
 	sandbox_hide();
 	realtime_raise_files();
-	keeper = keeper_new(&(struct keeper_params){.loop = ev_default_loop(0),
+	keeper = keeper_new(&(struct keeper_params){.loop = loop,
 						    .conf_path = o->config,
 						    .runtime_dir = o->runtime_dir,
 						    .conf = file,
@@ -175,6 +176,8 @@ free_keeper:
 	keeper_free(keeper);
 free_resume:
 	resume_free(resume);
+	if (loop)
+		ev_loop_destroy(loop);
 	return code;
 }
 

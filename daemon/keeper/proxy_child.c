@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/ipc/ipc_link.h"
+#include "daemon/keeper/reaper.h"
 #include "daemon/sys/fdstore.h"
 
 struct proxy_child {
@@ -22,10 +23,9 @@ struct proxy_child {
 	struct ipc_page *page;
 	int page_fd;
 	struct ipc *ipc;
-	pid_t pid;	   /* 0 once it was reaped, or not known */
-	int process, link; /* process: -1 where the kernel has no such descriptors */
-	ev_child watcher;
-	ev_io foreign; /* of one that is no child of ours */
+	pid_t pid;	   /* 0 once it ended, or not known */
+	int process, link; /* process: -1 once it ended */
+	ev_io watcher;	   /* of process */
 };
 
 bool proxy_child_program(char path[static PROXY_CHILD_PATH_MAX], struct lb_err *err)
@@ -108,41 +108,43 @@ static void on_channel_message(void *ctx, enum ipc_type type, const void *body, 
 	c->hooks.message(c->hooks.ctx, type, body, size, fds, nfds);
 }
 
-static void describe_end(int status, char out[static 64])
+/* How it ended stays with whoever reaps it where it is no child of ours. */
+static void describe_end(int process, char out[static 64])
 {
-	if (WIFSIGNALED(status))
-		snprintf(out, 64, "killed by signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 127)
+	siginfo_t end = {0};
+
+	if (waitid(P_PIDFD, (id_t)process, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == 0)
+		snprintf(out, 64, "it ended");
+	else if (end.si_code != CLD_EXITED)
+		snprintf(out, 64, "killed by signal %d", end.si_status);
+	else if (end.si_status == 127)
 		snprintf(out, 64, "its program could not be run");
-	else if (WEXITSTATUS(status) == IPC_EXIT_FOREIGN)
+	else if (end.si_status == IPC_EXIT_FOREIGN)
 		snprintf(out, 64, "it does not understand this keeper: restart lbd");
 	else
-		snprintf(out, 64, "exit code %d", WEXITSTATUS(status));
+		snprintf(out, 64, "exit code %d", end.si_status);
 }
 
-static void on_ended(struct ev_loop *loop, ev_child *w, int revents)
+/* The reaper has it from here on. */
+static void let_go(struct proxy_child *c)
+{
+	ev_io_stop(c->loop, &c->watcher);
+	reaper_take(c->process);
+	c->process = -1;
+	c->pid = 0;
+}
+
+static void on_ended(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct proxy_child *c = w->data;
 	char why[64];
 
+	(void)loop;
 	(void)revents;
-	ev_child_stop(loop, w);
-	describe_end(w->rstatus, why);
+	describe_end(c->process, why);
 	close_channel(c);
-	c->pid = 0;
+	let_go(c);
 	c->hooks.ended(c->hooks.ctx, why);
-}
-
-/* Of one that somebody else reaps: how it ended stays with them. */
-static void on_foreign_ended(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct proxy_child *c = w->data;
-
-	(void)revents;
-	ev_io_stop(loop, w);
-	close_channel(c);
-	c->pid = 0;
-	c->hooks.ended(c->hooks.ctx, "it ended");
 }
 
 static struct proxy_child *make(struct ev_loop *loop, const struct proxy_child_hooks *hooks)
@@ -155,8 +157,7 @@ static struct proxy_child *make(struct ev_loop *loop, const struct proxy_child_h
 	c->hooks = *hooks;
 	c->page_fd = c->process = c->link = -1;
 	ev_init(&c->watcher, on_ended);
-	ev_init(&c->foreign, on_foreign_ended);
-	c->watcher.data = c->foreign.data = c;
+	c->watcher.data = c;
 	return c;
 }
 
@@ -198,8 +199,13 @@ struct proxy_child *proxy_child_start(struct ev_loop *loop, const char *program,
 	close(pair[1]);
 	close(link[1]);
 	c->process = pidfd_open(c->pid, 0);
-	ev_child_set(&c->watcher, c->pid, 0);
-	ev_child_start(loop, &c->watcher);
+	if (c->process < 0) {
+		lb_err_errno(err, errno, "cannot watch the proxy (Linux 5.4 or newer is needed)");
+		kill(c->pid, SIGKILL);
+		goto free_child;
+	}
+	ev_io_set(&c->watcher, c->process, EV_READ);
+	ev_io_start(loop, &c->watcher);
 	return c;
 
 close_theirs:
@@ -256,8 +262,8 @@ struct proxy_child *proxy_child_adopt(struct ev_loop *loop, struct resume *resum
 	page = map_kept_page(c, resume_take(resume, RESUME_PAGE));
 	/* Without its process nobody could end it, or would hear of its end. */
 	if (c->process >= 0 && page && bring_channel(c)) {
-		ev_io_set(&c->foreign, c->process, EV_READ);
-		ev_io_start(loop, &c->foreign);
+		ev_io_set(&c->watcher, c->process, EV_READ);
+		ev_io_start(loop, &c->watcher);
 		return c;
 	}
 	proxy_child_free(c);
@@ -317,8 +323,6 @@ void proxy_child_kill(const struct proxy_child *c)
 {
 	if (c->process >= 0)
 		pidfd_send_signal(c->process, SIGKILL, NULL, 0);
-	else if (c->pid > 0)
-		kill(c->pid, SIGKILL);
 }
 
 void proxy_child_free(struct proxy_child *c)
@@ -326,11 +330,8 @@ void proxy_child_free(struct proxy_child *c)
 	if (!c)
 		return;
 	proxy_child_kill(c);
-	ev_child_stop(c->loop, &c->watcher);
-	ev_io_stop(c->loop, &c->foreign);
+	let_go(c);
 	close_channel(c);
-	if (c->process >= 0)
-		close(c->process);
 	if (c->link >= 0)
 		close(c->link);
 	if (c->page)

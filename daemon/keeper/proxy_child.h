@@ -21,8 +21,7 @@ struct proxy_child_hooks {
 	ipc_on_message *message;
 	/* The channel ended and was closed; the process may run on. */
 	ipc_on_closed *closed;
-	/* The process ended (why) and was reaped by its parent; called once, last. The child may be freed from inside.
-	 */
+	/* The process ended (why); called once, last. The child may be freed from inside. */
 	void (*ended)(void *ctx, const char *why);
 	void *ctx;
 };
@@ -33,7 +32,10 @@ struct proxy_child_hooks {
 /* The program beside our own, else in the libexec directory. False with a sentence: there is none. */
 bool proxy_child_program(char path[static PROXY_CHILD_PATH_MAX], struct lb_err *err);
 
-/* Start program; loop is the default loop, as child watchers need it. NULL with a sentence. */
+/*
+ * Start program. The loop must not be libev's default loop, which reaps all children itself (reaper.h). NULL with a
+ * sentence.
+ */
 struct proxy_child *proxy_child_start(struct ev_loop *loop, const char *program, const struct proxy_child_hooks *hooks,
 				      struct lb_err *err);
 /*

@@ -36,7 +36,7 @@ struct supervise_hooks {
 };
 
 struct supervise_params {
-	struct ev_loop *loop; /* the default loop: child watchers need it */
+	struct ev_loop *loop; /* not libev's default loop (proxy_child.h) */
 	uint32_t workers;
 	struct resume *resume; /* borrowed: keeps the proxy for the next keeper */
 	struct supervise_hooks hooks;
