@@ -71,10 +71,11 @@ static bool same_place(const struct lb_endpoint *vip, const struct lb_endpoint *
 
 static size_t shared_bytes(const struct lb_addr *former, const struct lb_addr *a)
 {
+	static const struct lb_addr none;
 	size_t n = 0;
 
 	if (former->family != 0 && former->family != a->family)
-		former = &(const struct lb_addr){0};
+		former = &none;
 	while (n < lb_addr_size(a) && former->bytes[n] == a->bytes[n])
 		n++;
 	return n;
