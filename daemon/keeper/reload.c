@@ -5,9 +5,16 @@
 #include <lb/conf_diff.h>
 #include <lb/log.h>
 
+#include "daemon/sys/clock.h"
+
+/* A file may have dozens of errors, and somebody may reload it again and again. */
+#define LOG_BURST 10
+#define LOG_EACH  LB_MSEC(200)
+
 void reload_init(struct reload *r, const struct reload_parts *parts, reload_done *done, void *ctx)
 {
 	*r = (struct reload){.parts = *parts, .next = {.memfd = -1}, .done = done, .ctx = ctx};
+	r->lines = (struct ratelimit)RATELIMIT_INIT(LOG_BURST, LOG_EACH);
 }
 
 bool reload_changes(const struct reload *r)
@@ -20,15 +27,22 @@ bool reload_active(const struct reload *r)
 	return r->active;
 }
 
-/* A text of several lines, each an error of its own, becomes as many lines of the log. */
-static void log_refusal(const char *code, const char *text)
+/* A text of several lines, each an error of its own, becomes as many lines of the log, within the limit. */
+static void log_refusal(struct reload *r, const char *code, const char *text)
 {
+	unsigned unsaid = 0;
+
 	do {
 		size_t length = strcspn(text, "\n");
 
-		lb_error("reload refused code=%s: %.*s", code, (int)length, text);
+		if (ratelimit_ok(&r->lines, clock_now()))
+			lb_error("reload refused code=%s: %.*s", code, (int)length, text);
+		else
+			unsaid++;
 		text += length + (text[length] == '\n');
 	} while (*text);
+	if (unsaid > 0)
+		lb_error("reload refused code=%s unsaid=%u; lbd --check tells every error", code, unsaid);
 }
 
 static void end(struct reload *r, bool ok, const char *code, const char *text)
@@ -36,7 +50,7 @@ static void end(struct reload *r, bool ok, const char *code, const char *text)
 	r->active = false;
 	conf_file_release(&r->next);
 	if (!ok)
-		log_refusal(code, text);
+		log_refusal(r, code, text);
 	r->done(r->ctx, r->request, ok, code, text);
 	lb_text_free(&r->changes);
 }
@@ -98,7 +112,7 @@ void reload_start(struct reload *r, uint32_t request)
 	const char *code;
 
 	if (r->active || conf_push_busy(r->parts.push)) {
-		log_refusal("busy", "another reload is under way");
+		log_refusal(r, "busy", "another reload is under way");
 		r->done(r->ctx, request, false, "busy", "another reload is under way; try again");
 		return;
 	}

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <lb/ratelimit.h>
+
 #include "daemon/keeper/conf_file.h"
 #include "daemon/keeper/conf_push.h"
 #include "daemon/keeper/election.h"
@@ -34,6 +36,7 @@ struct reload {
 	uint32_t request;
 	bool active;
 	struct lb_text changes;
+	struct ratelimit lines; /* of the log, about refusals */
 	reload_done *done;
 	void *ctx;
 };
