@@ -104,7 +104,7 @@ class DropsConnects(Lbd):
 
     def start(self, node: Node) -> None:
         super().start(node)
-        rule = f"tcp dport {PORT} tcp flags & (syn | ack) == syn numgen random mod 100 < 1 drop"
+        rule = f"tcp dport {PORT} tcp flags & (syn | ack) == syn numgen inc mod 97 == 0 drop"
         text = f"table inet planted {{\n chain rules {{\n {self._CHAIN}\n {rule}\n }}\n}}\n"
         node.host.run("nft", "-f", "-", stdin="table inet planted {}\ndelete table inet planted\n" + text)
 

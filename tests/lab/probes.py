@@ -205,6 +205,10 @@ class ArpProbe(Probe):
         """For how long nobody answered."""
         return self.summary["none_ms"]
 
+    def longest_none_ms(self) -> float:
+        """For how long nobody answered at a time; one answer that comes after its slot, as on a busy machine, leaves 10 ms."""
+        return self.summary["longest_none_ms"]
+
     def both_ms(self) -> float:
         """For how long more than one answered."""
         return self.summary["both_ms"]

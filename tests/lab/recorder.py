@@ -23,7 +23,9 @@ SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
 
 RTM_NEWADDR, RTM_DELADDR = 20, 21
-RTMGRP_IPV4_IFADDR = 0x10
+RTM_NEWLINK = 16
+RTMGRP_LINK, RTMGRP_IPV4_IFADDR = 0x01, 0x10
+IFF_LOOPBACK, IFF_LOWER_UP = 0x8, 0x10000
 IFA_LOCAL, IFA_CACHEINFO = 2, 6
 
 
@@ -181,16 +183,17 @@ class AddressEvent(NamedTuple):
 
 
 class AddressRecorder(_Thread):
-    """What happens to one address of a host."""
+    """What happens to one address of a host, and when the kernel tells it that the link is gone."""
 
     def __init__(self, host: Host, address: str = topology.VIP) -> None:
         super().__init__()
         self._address = socket.inet_aton(address)
         self.events: list[AddressEvent] = []
+        self.link_lost: list[float] = []
         with host.inside():
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        sock.bind((0, RTMGRP_IPV4_IFADDR))
+        sock.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_LINK))
         self._sockets[sock] = None
 
     def _read(self, sock: socket.socket, what: Any) -> None:
@@ -199,6 +202,8 @@ class AddressRecorder(_Thread):
             length, kind = struct.unpack("IH", data[:6])
             if kind in (RTM_NEWADDR, RTM_DELADDR):
                 self._note(at, kind == RTM_DELADDR, data[24:length])
+            elif kind == RTM_NEWLINK and not struct.unpack("I", data[24:28])[0] & (IFF_LOOPBACK | IFF_LOWER_UP):
+                self.link_lost.append(at)
             data = data[(length + 3) & ~3 :]
 
     def _note(self, at: float, deleted: bool, attributes: bytes) -> None:

@@ -10,6 +10,8 @@ import subprocess
 import time
 from typing import Iterator
 
+import pytest
+
 from lab import Lab, eventually, holds, netns, sanitizer, topology
 from lab.lb import LoadBalancer
 from lab.paths import program
@@ -182,6 +184,7 @@ def test_f62_misused_admin_socket(lab: Lab, measured: Measured) -> None:
     trial.check(same_descriptors=False)
 
 
+@pytest.mark.alone
 def test_status_of_a_thousand_servers(lab: Lab, measured: Measured) -> None:
     """`lbctl status` on a node with 1,000 servers, from its start to its end."""
     services = ""

@@ -15,6 +15,8 @@ from trial import DOWN, FULL, INTERVAL, SETTLE, Trial, transitions
 
 OUTAGE = 400.0
 HEAL = (2 * INTERVAL + 0.02) * 1000
+# Active_Down_Interval at priority 150, which the catalogue of faults reckons with.
+TAKEN = 341.0
 LISTEN = 2 * DOWN + DOWN  # start-up delay, then an Active_Down_Interval
 
 
@@ -55,12 +57,15 @@ def test_f08_carrier_lost(lab: Lab, measured: Measured) -> None:
         off = lab.power_off(owner.name, carrier_loss=True)
         trial.served_after(hit + 1.0)
         gone = next(event.at for event in address.events if event.deleted and event.at >= hit)
+        told = next(at for at in address.link_lost if at >= hit)
         off.heal()
         eventually(lambda: owner.role() == "backup", 5.0)
     measured("F08 carrier lost: outage", trial.outage_ms(), "ms", at_most=OUTAGE)
     taken = next(a.at for a in trial.frames.adverts() if a.host == peer.name)
-    measured("F08 carrier lost: peer is active after", (taken - hit) * 1000, "ms", at_most=DOWN * 1000)
-    measured("F08 carrier lost: VIP gone at the old owner", (gone - hit) * 1000, "ms", at_most=20)
+    measured("F08 carrier lost: peer is active after", (taken - hit) * 1000, "ms", at_most=TAKEN)
+    # The command that takes the carrier takes longer than lbd does.
+    measured("F08 carrier lost: VIP gone at the old owner", (gone - told) * 1000, "ms", at_most=20)
+    measured("F08 carrier lost: VIP gone after the command that takes it began", (gone - hit) * 1000, "ms")
     measured("F08 carrier lost: two owners, also after the link is back", trial.arp.both_ms(), "ms", exactly=0)
     assert trial.frames.speakers() == [owner.name, peer.name]
     trial.check()

@@ -33,14 +33,18 @@ def gone(pid: int) -> bool:
     """The process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
+    except OSError:
         return True
 
 
 def proxies(node: LoadBalancer) -> int:
     """How many proxies run on the node."""
-    names = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in netns.processes(node.name) if not gone(pid)]
-    return sum(name.startswith(b"lbd-proxy") for name in names)
+    count = 0
+    for pid in netns.processes(node.name):
+        # One that ends meanwhile is none.
+        with contextlib.suppress(OSError):
+            count += not gone(pid) and Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"lbd-proxy")
+    return count
 
 
 @contextlib.contextmanager

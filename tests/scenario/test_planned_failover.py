@@ -10,9 +10,10 @@ import time
 from lab import Lab, eventually
 
 from measure import failures
+from record import Measured
 
 
-def test_failover_by_command(lab: Lab) -> None:
+def test_failover_by_command(lab: Lab, measured: Measured) -> None:
     """There and back: gap at most 50 ms, no failure but sessions that were under way."""
     lab.start()
     for _ in range(2):
@@ -26,13 +27,13 @@ def test_failover_by_command(lab: Lab) -> None:
             load.succeeds_after(ended + 1.5)
         assert done.code == 0, done.stderr
         assert lab.owner() is peer
-        assert load.result().gap_ms <= 50
+        measured("failover by command: gap", load.result().gap_ms, "ms", at_most=50)
         assert failures(load, began, ended) == []
         assert arp.both_ms() == 0
         assert peer.status()["reason"] == "handover"
 
 
-def test_sigterm_hands_over(lab: Lab) -> None:
+def test_sigterm_hands_over(lab: Lab, measured: Measured) -> None:
     """A clean stop of the owner: gap at most 100 ms, exit code 0, nothing of lbd left on the node."""
     owner = lab.start()
     peer = lab.other(owner)
@@ -42,7 +43,7 @@ def test_sigterm_hands_over(lab: Lab) -> None:
         assert owner.sigterm() == 0
         ended = time.monotonic()
         load.succeeds_after(ended + 1.5)
-    assert load.result().gap_ms <= 100
+    measured("SIGTERM: gap", load.result().gap_ms, "ms", at_most=100)
     assert failures(load, began, ended) == []
     assert lab.owner() is peer
     assert arp.both_ms() == 0

@@ -104,16 +104,37 @@ START_TEST(a_server_that_sees_the_node_is_not_told)
 }
 END_TEST
 
-START_TEST(short_ones_never_travel)
+/* A connection that ends after a third of what a batch waits: until the worker has seen its end. */
+static double pair_lasts_ms(void)
 {
+	double began = rig_now_ms();
 	int client, server;
 
-	order(1, 1);
-	for (int i = 0; i < 5; i++) {
-		rig_pair(&rig, web, &client, &server);
-		close(client);
-		close(server);
+	rig_pair(&rig, web, &client, &server);
+	usleep(30000);
+	close(client);
+	close(server);
+	while (rig_sessions(&rig) > 0 && rig_now_ms() < began + 1000)
+		usleep(100);
+	return rig_now_ms() - began;
+}
+
+START_TEST(short_ones_never_travel)
+{
+	bool short_enough = false;
+
+	/* On a machine that stands still meanwhile they are no short ones, and are told. */
+	for (uint32_t attempt = 0; attempt < 10 && !short_enough; attempt++) {
+		if (attempt > 0) {
+			teardown();
+			setup();
+		}
+		order(1, 1);
+		short_enough = true;
+		for (int i = 0; i < 5; i++)
+			short_enough = short_enough && pair_lasts_ms() < 80;
 	}
+	ck_assert(short_enough);
 	expect_silence();
 }
 END_TEST
