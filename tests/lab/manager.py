@@ -72,7 +72,21 @@ class Store:
         return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(aside)), "LISTEN_FDNAMES": names} if aside else {}
 
 
-def run(store: Store, argv: list[str]) -> tuple[int, float]:
+class Told:
+    """Whether SIGTERM has come, and who is to hear of it."""
+
+    def __init__(self) -> None:
+        self.to_end = False
+        self.pid = 0
+        signal.signal(signal.SIGTERM, self._hear)
+
+    def _hear(self, *_: object) -> None:
+        self.to_end = True
+        if self.pid:
+            os.kill(self.pid, signal.SIGTERM)
+
+
+def run(store: Store, argv: list[str], told: Told) -> tuple[int, float]:
     """One life of the program: how it ended (negative: the signal) and how long it was."""
     begun = time.monotonic()
     pid = os.fork()
@@ -83,10 +97,13 @@ def run(store: Store, argv: list[str]) -> tuple[int, float]:
         finally:
             os._exit(127)
     end = os.pidfd_open(pid)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+    told.pid = pid
+    if told.to_end:
+        os.kill(pid, signal.SIGTERM)
     with contextlib.closing(os.fdopen(end, "rb", buffering=0, closefd=True)):
         while end not in select.select([end, store.socket], [], [])[0]:
             store.listen()
+    told.pid = 0
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     store.listen()
     return status, time.monotonic() - begun
@@ -95,13 +112,14 @@ def run(store: Store, argv: list[str]) -> tuple[int, float]:
 def main(directory: str, *argv: str) -> int:
     """Until it ended because it was told to."""
     store = Store(os.path.join(directory, "notify"))
+    told = Told()
     while True:
-        status, lived = run(store, list(argv))
-        if status < 0 and lived >= LIVED_ENOUGH:
+        status, lived = run(store, list(argv), told)
+        if status < 0 and lived >= LIVED_ENOUGH and not told.to_end:
             continue
         store.drop()
         os.spawnv(os.P_WAIT, argv[0], [*argv, "--resign"])
-        if status == 0:
+        if status == 0 or told.to_end:
             return 0
         time.sleep(PAUSE if lived < LIVED_ENOUGH else 0)
 
