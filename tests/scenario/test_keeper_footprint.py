@@ -13,6 +13,8 @@ from lab import Lab, eventually, sanitizer
 from lab.node_faults import preload
 from trial import cpu_seconds
 
+pytestmark = pytest.mark.patient
+
 ADVERTS = 50
 
 

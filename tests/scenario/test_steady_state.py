@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 
+import pytest
+
 from lab import VIP, Lab, capture, eventually, netns, topology
+
+pytestmark = pytest.mark.patient
 
 VRRP_PROTOCOL = 112
 HMAC_TRAILER = 28
