@@ -166,8 +166,8 @@ void session_connected(struct session *s, unsigned ready)
 		return;
 	}
 	wheel_need(&w->wheel, &s->timer, w->now + OPTIONS_AFTER);
-	/* The client has mostly spoken by now. */
-	if (!relay_read(s, FLOW_CLIENT))
+	/* The client has mostly spoken by now, and may have before the session came here. */
+	if (!relay_write(s, FLOW_SERVER))
 		return;
 	/* A server that speaks first waits for this, and one that answers in pieces for what follows from it. */
 	tcp_sock_acknowledge(s->side[FLOW_SERVER].io.fd);
