@@ -235,10 +235,13 @@ def test_f15_announcements_lost(lab: Lab, measured: Measured) -> None:
         holds(lambda: True, taken + 0.3 - trial.now())
         assert not client_follows(lab, peer)
         lost.heal()
+        healed = trial.now()
         trial.served_after(taken + 0.3, within=3.0)
         assert client_follows(lab, peer)
     first = min(c.end for c in trial.load.connections() if c.outcome == "ok" and c.start > taken)  # type: ignore[union-attr]
-    measured("F15 announcements lost for 300 ms: served after the takeover", (first - taken) * 1000, "ms", at_most=560)
+    # On a machine where the loss took longer to end it took the announcement after 500 ms along, and the next one heals.
+    at_most = 560 if healed < taken + 0.45 else 2060
+    measured("F15 announcements lost for 300 ms: served after the takeover", (first - taken) * 1000, "ms", at_most=at_most)
     trial.check()
 
 
