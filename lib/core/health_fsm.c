@@ -204,3 +204,11 @@ lb_time health_next_check(const struct health_fsm *h)
 {
 	return h->next_check;
 }
+
+lb_time health_check_beside(const struct health_fsm *h, unsigned under_way, lb_time youngest)
+{
+	/* What is not in use, or not known yet, can wait for its answer. */
+	if ((h->state != HEALTH_UP && h->state != HEALTH_NOT_READY) || h->failures + under_way >= h->params.fall)
+		return LB_TIME_NEVER;
+	return youngest + h->params.fast_interval;
+}

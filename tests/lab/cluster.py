@@ -16,7 +16,7 @@ from .lb import LoadBalancer
 from .netns import command
 from .paths import base
 from .pki import Authority
-from .probes import ArpProbe, Crowd, HalfClose, OpenLoop, Sessions, Streams, SynFlood
+from .probes import ArpProbe, Crowd, Flood, HalfClose, OpenLoop, Sessions, Streams, SynFlood
 from .process import kill_all
 from .wait import eventually
 
@@ -214,6 +214,10 @@ class Lab(Faults):
         """So many connections at once (or `rate` a second) that, but for an optional first text, stay silent."""
         options = (*(("-r", str(rate)) if rate else ()), *(("-s", text) if text else ()))
         return Crowd(host or self.client, "-n", str(count), *options, address, str(port))
+
+    def flood(self, node: Host, socket: Path, path: str, clients: int = 16) -> Flood:
+        """So many clients on the node that ask for the path over a socket without a pause."""
+        return Flood(node, "-c", str(clients), str(socket), path)
 
     def halfclose(self, count: int, port: int, answers: bool = False) -> HalfClose:
         """A client that half-closes so many connections after it has spoken, or answers a server that does."""

@@ -214,6 +214,16 @@ class ArpProbe(Probe):
         return self.summary["both_ms"]
 
 
+class Flood(Probe):
+    """Requests over a UNIX socket, as many as its server answers."""
+
+    name = "flood"
+
+    def rate(self) -> float:
+        """Answers a second, once the block is left."""
+        return self.summary["answers"] / self.summary["seconds"]
+
+
 class Crowd(Probe):
     """Connections that do nothing, held until the end of the block."""
 

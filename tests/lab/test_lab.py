@@ -172,6 +172,16 @@ def test_openloop_modes(lab: Lab, mode: str) -> None:
     assert mode != "http" or result.servers() == {worker.name: result.ok}
 
 
+def test_openloop_without_ports_ends(lab: Lab) -> None:
+    """A host that has no local ports left: what is due fails, and the client can be told to stop."""
+    worker = lab.workers[0]
+    netns.sysctl(lab.client.name, "ipv4/ip_local_port_range", "2000 2100")
+    worker.start_echo()
+    with lab.openloop(topology.ECHO_PORT, mode="banner", address=worker.address, interval_ms=0.2, timeout_ms=2000) as load:
+        holds(lambda: True, 1.0)
+    assert load.summary["attempts"] > 4000 and load.summary["failures"]["other"] > 3500
+
+
 @pytest.mark.parametrize("echo", [False, True])
 def test_sessions_last_and_break(lab: Lab, echo: bool) -> None:
     """Sessions are answered until their server ends, and each tells when and how it broke."""

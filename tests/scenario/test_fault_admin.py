@@ -23,6 +23,8 @@ DEAF = 60
 LINE = 1 << 20
 # The pages that so many sessions and overlapping configurations need at once are all in use after some hundred reloads.
 RELOADS, WARM = (1000, 200) if FULL else (40, 20)
+# How long requests flood the socket, and how often an administrator comes meanwhile.
+FLOOD, FLOOD_LOOKS = 60.0 if FULL else 2.0, 8
 SERVERS = 1000
 STATUS_RUNS = 15
 STATUS_MS, STATUS_PATIENCE = 20, 15.0
@@ -181,6 +183,32 @@ def test_f62_misused_admin_socket(lab: Lab, measured: Measured) -> None:
     measured("F62 misused admin socket: memory of the proxy grew by", grown, "kB", at_most=1024)
     measured("F62 misused admin socket: transitions", sum(map(transitions, lab.lbs)) - before, "", exactly=0)
     measured("F62 misused admin socket: failed connections", sum(trial.failed().values()), "", exactly=0)
+    trial.check(same_descriptors=False)
+
+
+@pytest.mark.alone
+def test_f62_flood_of_requests(lab: Lab, measured: Measured) -> None:
+    """Clients that pipeline requests as fast as they are answered: adverts and an administrator do not notice."""
+    owner = lab.start()
+    before = sum(map(transitions, lab.lbs))
+    waits = []
+    with Trial(lab) as trial:
+        # What the first requests of so many clients allocate stays with the process.
+        with lab.flood(owner, owner.socket, "/healthz"):
+            holds(lambda: True, 0.5)
+        calm, resident = trial.now(), resident_kb(owner.proxy_pid)
+        with lab.flood(owner, owner.socket, "/healthz") as flood:
+            for _ in range(FLOOD_LOOKS):
+                holds(lambda: True, FLOOD / FLOOD_LOOKS)
+                waits.append(get_in(owner))
+        ended, grown = trial.now(), resident_kb(owner.proxy_pid) - resident
+    worst = advert_gap_ms(trial, owner, calm, ended)
+    measured("F62 flood: requests answered a second", flood.rate(), "", at_least=1000)
+    measured("F62 flood: longest time between two adverts", worst, "ms", at_most=1.5 * INTERVAL * 1000)
+    measured("F62 flood: an administrator waited at most", max(waits), "ms", at_most=1000)
+    measured("F62 flood: memory of the proxy grew by", grown, "kB", at_most=1024)
+    measured("F62 flood: transitions", sum(map(transitions, lab.lbs)) - before, "", exactly=0)
+    measured("F62 flood: failed connections", sum(trial.failed().values()), "", exactly=0)
     trial.check(same_descriptors=False)
 
 

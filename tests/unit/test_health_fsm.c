@@ -111,6 +111,29 @@ START_TEST(fall_failures_take_it_down_with_fast_checks_in_between)
 }
 END_TEST
 
+START_TEST(silence_is_met_with_further_checks_until_fall_can_be_reached)
+{
+	come_up();
+	/* Three that fail decide: two more may begin beside the first, each a pause after the one before. */
+	ck_assert_int_eq(health_check_beside(&server, 1, now), now + params.fast_interval);
+	ck_assert_int_eq(health_check_beside(&server, 2, now + 7), now + 7 + params.fast_interval);
+	ck_assert_int_eq(health_check_beside(&server, 3, now), LB_TIME_NEVER);
+	/* What has failed already counts. */
+	ends(HEALTH_RESULT_TIMEOUT);
+	ck_assert_int_eq(health_check_beside(&server, 1, now), now + params.fast_interval);
+	ck_assert_int_eq(health_check_beside(&server, 2, now), LB_TIME_NEVER);
+	ends(HEALTH_RESULT_TIMEOUT);
+	ck_assert_int_eq(health_check_beside(&server, 1, now), LB_TIME_NEVER);
+	/* Who is down has time; so has who was never asked. */
+	ends(HEALTH_RESULT_TIMEOUT);
+	ck_assert_int_eq(server.state, HEALTH_DOWN);
+	ends(HEALTH_RESULT_OK);
+	ck_assert_int_eq(health_check_beside(&server, 1, now), LB_TIME_NEVER);
+	setup();
+	ck_assert_int_eq(health_check_beside(&server, 1, now), LB_TIME_NEVER);
+}
+END_TEST
+
 START_TEST(rise_successes_bring_it_back)
 {
 	ends(HEALTH_RESULT_REFUSED);
@@ -440,6 +463,7 @@ int main(void)
 	tcase_add_loop_test(all, the_first_result_decides_at_once, 0, HEALTH_RESULT_COUNT_);
 	tcase_add_test(all, fall_failures_take_it_down_with_fast_checks_in_between);
 	tcase_add_test(all, rise_successes_bring_it_back);
+	tcase_add_test(all, silence_is_met_with_further_checks_until_fall_can_be_reached);
 	tcase_add_test(all, single_failures_never_add_up);
 	tcase_add_test(all, a_series_that_ends_with_an_answer_is_not_ready);
 	tcase_add_test(all, a_series_that_ends_in_silence_is_down);

@@ -36,12 +36,22 @@ struct checker {
 	bool asleep;
 };
 
+/* Checks of one server that may be under way at the same time while it does not answer; the usual `fall`. */
+#define QUESTIONS 3
+
+/* One check that is under way. */
+struct question {
+	struct server_check *check;
+	struct probe *probe;	/* NULL: none under way */
+	struct conf_set *asked; /* the set that the probe points into */
+};
+
 struct server_check {
 	struct checker *checker;
 	struct server *server;
 	struct wheel_entry due;
-	struct probe *probe;	 /* NULL: none under way */
-	struct conf_set *asked;	 /* the set that the probe points into */
+	struct question questions[QUESTIONS];
+	lb_time youngest;	 /* when the last of them began */
 	struct check_plan *plan; /* of the generation below */
 	uint64_t generation;	 /* 0: the plan was not looked up yet */
 };
@@ -75,7 +85,36 @@ static void arm(struct checker *c)
 	ev_timer_start(c->params.loop, &c->tick);
 }
 
-/* Plan the machine's next check; never while a check is under way or in maint. */
+static unsigned under_way(const struct server_check *check)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < QUESTIONS; i++)
+		count += check->questions[i].probe != NULL;
+	return count;
+}
+
+/* When the server is asked next: as its machine wants it, or beside the questions that it has not answered. */
+static lb_time next_check(const struct server_check *check)
+{
+	const struct health_fsm *health = &check->server->health;
+	unsigned asking = under_way(check);
+
+	if (asking == 0)
+		return health_next_check(health);
+	return asking < QUESTIONS ? health_check_beside(health, asking, check->youngest) : LB_TIME_NEVER;
+}
+
+/* The next check goes to the wheel; none in maint, and none while all sleep. */
+static void plan_next(struct server_check *check)
+{
+	struct checker *c = check->checker;
+
+	if (check->server->admin != LB_ADMIN_MAINT && !c->asleep)
+		wheel_need(&c->due, &check->due, next_check(check));
+}
+
+/* Forget what was planned before and plan anew. */
 static void schedule(struct server_check *check)
 {
 	struct checker *c = check->checker;
@@ -84,17 +123,24 @@ static void schedule(struct server_check *check)
 	/* While nobody waits the wheel stands still. */
 	if (c->due.entries == 0)
 		wheel_advance(&c->due, clock_now(), on_due, c);
-	if (!check->probe && check->server->admin != LB_ADMIN_MAINT && !c->asleep)
-		wheel_need(&c->due, &check->due, health_next_check(&check->server->health));
+	plan_next(check);
 	arm(c);
 }
 
-static void stop_probe(struct server_check *check)
+static void withdraw(struct question *question)
 {
-	probe_cancel(check->probe);
-	check->probe = NULL;
-	conf_set_release(check->asked);
-	check->asked = NULL;
+	if (!question->asked)
+		return;
+	probe_cancel(question->probe);
+	question->probe = NULL;
+	conf_set_release(question->asked);
+	question->asked = NULL;
+}
+
+static void stop_asking(struct server_check *check)
+{
+	for (size_t i = 0; i < QUESTIONS; i++)
+		withdraw(&check->questions[i]);
 }
 
 /* A server came or went: where none of the service is left, every one of them is asked again soon. */
@@ -149,15 +195,20 @@ static bool report(struct server_check *check, const struct probe_outcome *outco
 
 static void on_probe_done(void *ctx, const struct probe_outcome *outcome)
 {
-	struct server_check *check = ctx;
+	struct question *question = ctx;
+	struct server_check *check = question->check;
 	struct server *server = check->server;
 	struct checker *c = check->checker;
 	struct agent_orders former = server->agent;
 	lb_time now = clock_now();
 	bool warning_changed = report(check, outcome), changed;
 
-	check->probe = NULL;
-	stop_probe(check);
+	question->probe = NULL;
+	withdraw(question);
+	/* A server that answers well is asked nothing more beside: a question that got lost before is no failure now.
+	 */
+	if (outcome->told || server->report.failures == 0)
+		stop_asking(check);
 	c->stats.results[outcome->result]++;
 	server->agent = outcome->orders;
 	changed = outcome->told ? health_told(&server->health, outcome->result, now)
@@ -200,21 +251,35 @@ static struct check_plan *plan_of(struct server_check *check)
 	return check->plan;
 }
 
-static void start(struct server_check *check, lb_time now)
+/* Room for one more; next_check leaves some. */
+static struct question *spare(struct server_check *check)
+{
+	size_t i = 0;
+
+	while (i + 1 < QUESTIONS && check->questions[i].probe)
+		i++;
+	return &check->questions[i];
+}
+
+/* A check that was `due` begins. */
+static void start(struct server_check *check, lb_time due, lb_time now)
 {
 	struct checker *c = check->checker;
 	const struct server *server = check->server;
+	struct question *question = spare(check);
 	struct check_plan *plan = plan_of(check);
 	struct lb_endpoint address = server->conf->address;
-	lb_duration delay = now - health_next_check(&server->health);
+	lb_duration delay = now - due;
 
 	if (delay > c->stats.delay_max)
 		c->stats.delay_max = delay;
 	refresh(plan, server->block->service, now);
 	if (plan->check->port)
 		address.port = plan->check->port;
-	check->asked = conf_set_hold(c->set);
-	check->probe = probe_start(&(struct probe_params){
+	check->youngest = now;
+	question->check = check;
+	question->asked = conf_set_hold(c->set);
+	question->probe = probe_start(&(struct probe_params){
 	    .loop = c->params.loop,
 	    .knocks = c->knocks,
 	    .plan = plan,
@@ -222,21 +287,20 @@ static void start(struct server_check *check, lb_time now)
 	    .send_proxy = server->service->conf->send_proxy,
 	    .orders = server->agent,
 	    .on_done = on_probe_done,
-	    .ctx = check,
+	    .ctx = question,
 	});
 }
 
 static void on_due(void *ctx, struct wheel_entry *e)
 {
-	struct checker *c = ctx;
 	struct server_check *check = lb_container_of(e, struct server_check, due);
-	lb_time now = clock_now();
+	lb_time now = clock_now(), due = next_check(check);
 
-	/* What lies far ahead is visited early. */
-	if (health_next_check(&check->server->health) > now)
-		wheel_need(&c->due, e, health_next_check(&check->server->health));
-	else
-		start(check, now);
+	(void)ctx;
+	if (due <= now)
+		start(check, due, now);
+	/* What lies far ahead was visited early; one that has just begun may need another beside it. */
+	plan_next(check);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
@@ -311,7 +375,7 @@ void checker_keep(struct checker *c, struct server *server, bool changed)
 
 	if (!changed)
 		return;
-	stop_probe(check);
+	stop_asking(check);
 	server->agent = agent_orders_none();
 	server->report.certificate_ends = server->report.client_certificate_ends = 0;
 	health_set_params(&server->health, &params, clock_now());
@@ -321,7 +385,7 @@ void checker_keep(struct checker *c, struct server *server, bool changed)
 
 void checker_remove(struct checker *c, struct server *server)
 {
-	stop_probe(server->check);
+	stop_asking(server->check);
 	wheel_remove(&c->due, &server->check->due);
 	free(server->check);
 	server->check = NULL;
@@ -344,7 +408,7 @@ void checker_wake(struct checker *c, const struct roster *roster)
 
 void checker_pause(struct checker *c, struct server *server)
 {
-	stop_probe(server->check);
+	stop_asking(server->check);
 	wheel_remove(&c->due, &server->check->due);
 }
 

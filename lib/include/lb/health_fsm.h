@@ -99,4 +99,11 @@ void health_connect_ok(struct health_fsm *h);
 /* When the next check is due. */
 lb_time health_next_check(const struct health_fsm *h);
 
+/*
+ * When another check is due beside those that are under way without an answer, so that a server that has fallen silent
+ * is known after one timeout and the pauses between the checks, not after a timeout for each. under_way: how many
+ * (at least one); youngest: when the last of them began. LB_TIME_NEVER: their results are enough to decide.
+ */
+lb_time health_check_beside(const struct health_fsm *h, unsigned under_way, lb_time youngest);
+
 #endif

@@ -15,6 +15,9 @@ enum mode { MODE_HTTP, MODE_ANY, MODE_CONNECT, MODE_BANNER, MODE_ECHO, MODES };
 
 static const char *const mode_names[MODES] = {"http", "any", "connect", "banner", "echo"};
 
+/* Connections started in one go. */
+#define ROUND 64
+
 static const char echo_line[] = "ping\n";
 
 struct options {
@@ -93,7 +96,8 @@ static void conn_end(struct client *client, struct conn *conn, enum outcome outc
 	free(conn);
 }
 
-static void conn_start(struct client *client)
+/* False when the host has no port left, which takes the kernel long to find out. */
+static bool conn_start(struct client *client)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	if (conn == NULL)
@@ -108,15 +112,33 @@ static void conn_start(struct client *client)
 	conn->fd = socket(target->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (conn->fd < 0) {
 		conn_end(client, conn, OUTCOME_OTHER);
-		return;
+		return true;
 	}
 	setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (connect(conn->fd, (const struct sockaddr *)&target->address, target->length) < 0 && errno != EINPROGRESS) {
+		bool port_found = errno != EADDRNOTAVAIL;
 		conn_end(client, conn, outcome_of_errno(errno));
-		return;
+		return port_found;
 	}
 	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = conn};
 	epoll_ctl(client->epoll, EPOLL_CTL_ADD, conn->fd, &event);
+	return true;
+}
+
+/*
+ * The connections that are due. Without a port the others of the round fail untried, as looking for one takes longer
+ * than the time between two; and no round is so long that the signal to end is not seen.
+ */
+static uint64_t start_due(struct client *client, uint64_t due)
+{
+	uint64_t begun = 0;
+	while (begun < due && begun < ROUND)
+		if (begun++, !conn_start(client)) {
+			client->tally.attempts += due - begun;
+			client->tally.by_outcome[OUTCOME_OTHER] += due - begun;
+			return 0;
+		}
+	return due - begun;
 }
 
 /* The connection stands or has failed: say our line and wait for the answer. */
@@ -230,6 +252,7 @@ static void run(struct client *client, int tick, int quit)
 {
 	int64_t began = clock_ns(CLOCK_MONOTONIC);
 	bool starting = true;
+	uint64_t due = 0;
 	int tick_mark, quit_mark;
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &tick_mark};
 	epoll_ctl(client->epoll, EPOLL_CTL_ADD, tick, &event);
@@ -237,7 +260,7 @@ static void run(struct client *client, int tick, int quit)
 	epoll_ctl(client->epoll, EPOLL_CTL_ADD, quit, &event);
 	while (starting || client->list.next != &client->list) {
 		struct epoll_event ready[64];
-		int count = epoll_wait(client->epoll, ready, 64, until_next_timeout(client));
+		int count = epoll_wait(client->epoll, ready, 64, due > 0 ? 0 : until_next_timeout(client));
 		uint64_t ticks = 0;
 		for (int i = 0; i < count; i++) {
 			struct conn *conn = ready[i].data.ptr;
@@ -252,8 +275,7 @@ static void run(struct client *client, int tick, int quit)
 		}
 		if (client->options.duration != 0 && clock_ns(CLOCK_MONOTONIC) - began >= client->options.duration)
 			starting = false;
-		for (; starting && ticks > 0; ticks--)
-			conn_start(client);
+		due = starting ? start_due(client, due + ticks) : 0;
 		end_overdue(client);
 	}
 }
