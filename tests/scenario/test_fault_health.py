@@ -19,7 +19,7 @@ HOSTILE = str(REPOSITORY / "tests/lab/hostile.py")
 # Defaults of a check.
 INTERVAL, FAST, TIMEOUT, FALL = 2.0, 0.5, 1.5, 3
 # A check begins at most one interval after the former; while it gets no answer others begin beside it.
-SILENT_IS_DOWN = 1.05 * INTERVAL + 1.05 * (FALL - 1) * FAST + TIMEOUT + 0.2
+SILENT_IS_DOWN = 1.05 * INTERVAL + 1.05 * (FALL - 1) * FAST + TIMEOUT + 0.5
 CATALOGUE = 3.5
 # How long "none here, some there" must last before the VIP moves.
 NO_SERVERS_HOLD = 3.0
