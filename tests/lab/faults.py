@@ -57,11 +57,12 @@ class Faults:
 
     _numbers = itertools.count(1)
 
-    def _rule(self, netns: str, family: str, hook: str, rules: Iterable[str]) -> Fault:
+    def _rule(self, netns: str, family: str, hook: str, rules: Iterable[str], sets: Iterable[str] = ()) -> Fault:
         """Rules in a table of their own, so that each fault is put in and taken out as a whole."""
         table = f"{family} fault{next(self._numbers)}"
         chain = "".join(f"\t\t{rule}\n" for rule in rules)
-        text = f"table {table} {{\n\tchain rules {{\n\t\ttype filter hook {hook} priority 0;\n{chain}\t}}\n}}\n"
+        known = "".join(f"\t{each}\n" for each in sets)
+        text = f"table {table} {{\n{known}\tchain rules {{\n\t\ttype filter hook {hook} priority 0;\n{chain}\t}}\n}}\n"
         command("ip", "netns", "exec", netns, "nft", "-f", "-", stdin=text)
         return Fault(lambda: void(command("ip", "netns", "exec", netns, "nft", "delete", "table", *table.split())))
 
@@ -73,6 +74,20 @@ class Faults:
         chance = "" if percent >= 100 else f"numgen random mod 100 < {percent} "
         rule = f"{_ports('iifname', source)}{_ports('oifname', to)}{match} {chance}drop"
         return self._rule(topology.SWITCH, "bridge", "forward", [rule])
+
+    def drop_announcements(self, source: str, milliseconds: int) -> Fault:
+        """The switch drops every ARP packet of the host for so long from its first one in the name of the VIP on, which is lost, too.
+
+        The kernel ends it, so that it lasts neither longer nor shorter on a machine that does other things as well.
+        """
+        claim = f"iifname {source} arp saddr ip {topology.VIP} ether saddr != @begun"
+        rules = [
+            f"{claim} add @lost {{ ether saddr timeout {milliseconds}ms }}",
+            f"{claim} add @begun {{ ether saddr }}",
+            f"iifname {source} {ARP} ether saddr @lost drop",
+        ]
+        sets = ["set lost { type ether_addr; size 8; flags dynamic, timeout; }", "set begun { type ether_addr; size 8; flags dynamic; }"]
+        return self._rule(topology.SWITCH, "bridge", "forward", rules, sets)
 
     def partition(self, ones: Hosts, others: Hosts) -> Fault:
         """Nothing passes between the two sets, either way."""

@@ -101,6 +101,14 @@ class Trial:
         assert self.load
         return self.load.result().gap_ms
 
+    def paused_ms(self) -> float:
+        """For how long within that the measuring client began nothing: it did not get the processor then, and saw nothing."""
+        assert self.load
+        result = self.load.result()
+        begin, end = result.gap_start, result.gap_start + result.gap_ms / 1000
+        starts = sorted(c.start for c in result.connections)
+        return max((min(b, end) - max(a, begin)) * 1000 for a, b in zip(starts, starts[1:]) if b > begin and a < end)
+
     def gap_after_ms(self, instant: float) -> float:
         """The same, from the last success before the instant on."""
         assert self.load
