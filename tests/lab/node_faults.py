@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import struct
@@ -17,6 +18,8 @@ from .process import Process
 from .wait import eventually
 
 FREEZER = Path("/sys/fs/cgroup/freezer")
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+WAIT_ALL = 0x40000000
 
 
 def replug(host: Host) -> None:
@@ -81,6 +84,26 @@ def _stop(pids: list[int]) -> Fault:
 
     send(signal.SIGSTOP)
     return Fault(lambda: send(signal.SIGCONT))
+
+
+def threads(pid: int) -> list[int]:
+    """The threads of a process, the first one first."""
+    return sorted(map(int, os.listdir(f"/proc/{pid}/task")))
+
+
+def hang_thread(thread: int) -> Fault:
+    """One thread of a process stands still while the others run on, as it would in an endless loop."""
+    trace = ctypes.CDLL(None, use_errno=True).ptrace
+    trace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def ask(request: int) -> None:
+        if trace(request, thread, None, None) != 0:
+            raise OSError(ctypes.get_errno(), f"ptrace {request:#x} of thread {thread}")
+
+    ask(PTRACE_SEIZE)
+    ask(PTRACE_INTERRUPT)
+    os.waitpid(thread, WAIT_ALL)
+    return Fault(lambda: ask(PTRACE_DETACH))
 
 
 class WallClock:

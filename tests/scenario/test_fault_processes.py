@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from lab import VIP, Lab, eventually, holds
+from lab import VIP, Lab, eventually, holds, node_faults
 from record import Measured
 from trial import FULL, SETTLE, Trial
 
@@ -157,15 +157,24 @@ def test_f06_graceful_stop_without_the_peer_link(lab: Lab, measured: Measured) -
     trial.check()
 
 
-def test_proxy_hangs(lab: Lab, measured: Measured) -> None:
-    """A proxy that stands still cannot serve: the peer owns the VIP within a second."""
+@pytest.mark.parametrize("what", ["proxy", "control thread of the proxy", "worker of the proxy"])
+def test_proxy_hangs(lab: Lab, measured: Measured, what: str) -> None:
+    """A proxy of which all or one thread stands still cannot serve: the peer owns the VIP within a second."""
     owner = lab.start()
     peer = lab.other(owner)
+    control, *workers = node_faults.threads(owner.proxy_pid)
     with Trial(lab) as trial:
         hit = trial.now()
-        os.kill(owner.proxy_pid, signal.SIGSTOP)
+        if what == "proxy":
+            os.kill(owner.proxy_pid, signal.SIGSTOP)
+            hung = None
+        else:
+            hung = node_faults.hang_thread(control if what.startswith("control") else workers[-1])
         eventually(lambda: trial.arp.owners() == (peer.name,), 3.0)
         trial.served_after(hit + 1.5)
-    measured("proxy hangs: peer owns after", trial.single_after_ms(hit), "ms", at_most=1000)
-    measured("proxy hangs: two owners", trial.arp.both_ms(), "ms", exactly=0)
-    trial.check()
+        if hung:
+            hung.heal()
+    measured(f"{what} hangs: peer owns after", trial.single_after_ms(hit), "ms", at_most=1000)
+    measured(f"{what} hangs: two owners", trial.arp.both_ms(), "ms", exactly=0)
+    assert "proxy-stalled" in owner.logs(100)
+    trial.check(same_descriptors=what == "proxy")
