@@ -29,13 +29,14 @@ def advert(
     vips: Sequence[str] = (topology.VIP,),
     interval: float = 0.1,
     good: bool = True,
+    with_header: bool = True,
 ) -> bytes:
-    """A VRRPv3 message with the checksum over the pseudo header, or with a wrong one."""
+    """A VRRPv3 message with the checksum over the pseudo header or over itself alone, or with a wrong one."""
     addresses = b"".join(map(socket.inet_aton, vips))
     head = struct.pack(">BBBBHH", 0x31, vrid, priority, len(vips), round(interval * 100), 0)
     pseudo = socket.inet_aton(source) + socket.inet_aton(destination)
     pseudo += struct.pack(">HH", VRRP_PROTOCOL, len(head) + len(addresses))
-    total = checksum(pseudo + head + addresses) ^ (0 if good else 0x5555)
+    total = checksum((pseudo if with_header else b"") + head + addresses) ^ (0 if good else 0x5555)
     return head[:6] + struct.pack(">H", total) + addresses
 
 

@@ -115,19 +115,24 @@ def test_f54_adverts_that_are_not_ours(lab: Lab, measured: Measured) -> None:
 
 
 def test_f55_forged_adverts_with_a_key(lab: Lab, measured: Measured) -> None:
-    """Priority 255 and priority 0 in the name of the other node, as good as they can be made without the key: dropped."""
+    """Priority 255 and 0 in the name of the other node or of none, whole, cut, from afar, as good as without the key: dropped."""
     owner = lab.start()
     before = sum(map(transitions, lab.lbs))
     with Trial(lab) as trial, forge.Sender(lab.observer) as sender:
         vrid = vrid_of(trial, owner)
         for node in lab.lbs:
-            had = dropped(node)
+            had, sent, other = dropped(node), 0, lab.other(node).address
             for priority in (255, 0):
-                message = forge.advert(lab.other(node).address, node.address, vrid, priority)
+                message = forge.advert(other, node.address, vrid, priority)
+                stray = forge.advert(STRANGER, node.address, vrid, priority)
                 for trailer in (b"", b"\1\1\0\0" + b"\xff" * 24):
-                    for _ in range(20):
-                        sender.send(forge.packet(lab.other(node).address, node.address, message + trailer))
-            eventually(lambda n=node, h=had: dropped(n) == h + 80, 2.0)
+                    packets = [forge.packet(other, node.address, message + trailer, ttl=ttl) for ttl in (255, 64)]
+                    packets += [forge.packet(STRANGER, node.address, stray + trailer)]
+                    packets += [forge.packet(other, node.address, (message + trailer)[:-2])]
+                    for packet in packets * 20:
+                        sender.send(packet)
+                    sent += len(packets) * 20
+            eventually(lambda n=node, h=had + sent: dropped(n) == h, 2.0, "each of them counted as dropped")
         trial.served_after(trial.now() + 0.5)
     measured("F55 forged priority 255 and 0, key: transitions", sum(map(transitions, lab.lbs)) - before, "", exactly=0)
     assert trial.failed() == {} and trial.frames.speakers() == [owner.name]
