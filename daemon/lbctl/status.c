@@ -227,7 +227,8 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 				self || !heard ? "-" : yes_no(hears));
 		table_text_cell(t, is(versions, "config", format_string(status, "config")) ? TABLE_PLAIN : TABLE_WARN,
 				format_string(versions, "config"));
-		table_text_cell(t, TABLE_PLAIN, format_string(versions, "version"));
+		table_text_cell(t, is(versions, "version", format_string(status, "version")) ? TABLE_PLAIN : TABLE_WARN,
+				format_string(versions, "version"));
 	}
 	table_text(t, colour, out);
 	table_free(t);

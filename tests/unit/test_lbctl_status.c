@@ -138,6 +138,20 @@ START_TEST(colour_is_asked_for)
 }
 END_TEST
 
+/* As in the middle of an upgrade: seen, and nothing that is wrong. */
+START_TEST(another_version)
+{
+	json_t *status = picture_with("nodes", 1, "version", "\"0.2.0\"");
+	struct lb_text out = {0};
+
+	status_text(status, NOW, true, &out);
+	ck_assert_ptr_nonnull(strstr(lb_text_str(&out), "\033[33m0.2.0\033[0m"));
+	ck_assert_ptr_null(strstr(lb_text_str(&out), "\033[33m0.1.0\033[0m"));
+	lb_text_free(&out);
+	judged(status, STATUS_ACTIVE, "");
+}
+END_TEST
+
 START_TEST(well)
 {
 	judged(parse(PICTURE), STATUS_ACTIVE, "");
@@ -244,6 +258,7 @@ int main(void)
 	tcase_add_test(tc, what_becomes_of_clients_if_the_owner_dies);
 	tcase_add_test(tc, screen);
 	tcase_add_test(tc, colour_is_asked_for);
+	tcase_add_test(tc, another_version);
 	tcase_add_test(tc, well);
 	tcase_add_test(tc, degraded);
 	tcase_add_test(tc, split);
