@@ -231,17 +231,24 @@ void publisher_set_conf(struct publisher *p, struct conf_set *set)
 	publish(p);
 }
 
+/* Reloads that follow each other closely must not put the sweep off again and again. */
+static void sweep_soon(struct publisher *p)
+{
+	if (!ev_is_active(&p->sweep))
+		ev_timer_again(p->params.loop, &p->sweep);
+}
+
 /* Views up to the present generation may name the block. */
 void publisher_retire_server(struct publisher *p, struct server_block *block)
 {
 	retire_server(&p->retired, block, p->generation);
-	ev_timer_again(p->params.loop, &p->sweep);
+	sweep_soon(p);
 }
 
 void publisher_retire_service(struct publisher *p, struct service_block *block)
 {
 	retire_service(&p->retired, block, p->generation);
-	ev_timer_again(p->params.loop, &p->sweep);
+	sweep_soon(p);
 }
 
 struct publisher *publisher_new(const struct publisher_params *params)
