@@ -206,6 +206,7 @@ static void handle(struct election *e, const struct vrrp_received *received)
 		note_drop(e, drop, &in.advert.source);
 		return;
 	}
+	e->counters.accepted[in.form]++;
 	note_jitter(e, &in.advert, received->at);
 	if (node >= 0)
 		e->nodes[node].advert_at = received->at;

@@ -52,6 +52,7 @@ struct election_node {
 
 struct election_counters {
 	uint64_t adverts_sent, adverts_received, dropped[VRRP_DROP_COUNT_], transitions[VRRP_REASON_COUNT_];
+	uint64_t accepted[VRRP_CHECKSUM_COUNT_];
 };
 
 /* A planned change that somebody waits for. */

@@ -96,6 +96,7 @@ static void view_counters(struct election *e, struct lb_snapshot_keeper *out)
 	out->adverts_sent = e->counters.adverts_sent;
 	out->adverts_received = e->counters.adverts_received;
 	memcpy(out->adverts_dropped, e->counters.dropped, sizeof(out->adverts_dropped));
+	memcpy(out->adverts_accepted, e->counters.accepted, sizeof(out->adverts_accepted));
 	memcpy(out->transitions, e->counters.transitions, sizeof(out->transitions));
 	out->adverts_overflowed = sock_drops(e->vrrp_fd);
 	out->peer_received = link->received;

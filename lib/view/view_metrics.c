@@ -49,6 +49,12 @@ static void add_election(struct lb_text *t, const struct lb_snapshot_keeper *k)
 	metric_single(t, "lbd_adverts_sent_total", "counter", "VRRP adverts sent.", k->adverts_sent);
 	metric_single(t, "lbd_adverts_received_total", "counter", "VRRP datagrams read, dropped ones among them.",
 		      k->adverts_received);
+	metric_family(t, "lbd_adverts_accepted_total", "counter",
+		      "VRRP adverts accepted, by what their checksum covers: an IP pseudo header too, or the message.");
+	metric_labelled(t, "lbd_adverts_accepted_total", "checksum", "pseudo",
+			k->adverts_accepted[VRRP_CHECKSUM_PSEUDO]);
+	metric_labelled(t, "lbd_adverts_accepted_total", "checksum", "message",
+			k->adverts_accepted[VRRP_CHECKSUM_MESSAGE]);
 	metric_family(t, "lbd_adverts_dropped_total", "counter", "VRRP adverts not accepted, by reason.");
 	for (int d = VRRP_OK + 1; d < VRRP_DROP_COUNT_; d++)
 		metric_labelled(t, "lbd_adverts_dropped_total", "reason", vrrp_drop_name((enum vrrp_drop)d),

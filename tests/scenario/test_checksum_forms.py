@@ -13,6 +13,7 @@ pytestmark = pytest.mark.patient
 FORMS = {"auto": (True, (True, True)), "pseudo": (True, (True, False)), "message": (False, (False, True))}
 COUNT = 20
 WRONG = 'lbd_adverts_dropped_total{reason="checksum"}'
+ACCEPTED = {True: 'lbd_adverts_accepted_total{checksum="pseudo"}', False: 'lbd_adverts_accepted_total{checksum="message"}'}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -31,10 +32,12 @@ def test_form(lab: Lab, form: str) -> None:
     with forge.Sender(lab.observer) as sender:
         for header, taken in zip((True, False), accepted):
             had, refused = metric(owner, "lbd_adverts_received_total"), metric(owner, WRONG)
+            counted = metric(owner, ACCEPTED[header])
             message = forge.advert(peer.address, owner.address, vrid, 1, with_header=header)
             for _ in range(COUNT):
                 sender.send(forge.packet(peer.address, owner.address, message))
             eventually(lambda h=had: metric(owner, "lbd_adverts_received_total") >= h + COUNT, 2.0, f"{COUNT} adverts received")
             assert metric(owner, WRONG) - refused == (0 if taken else COUNT)
+            assert metric(owner, ACCEPTED[header]) - counted == (COUNT if taken else 0)
     assert lab.owner() is owner and sum(map(transitions, lab.lbs)) == before
     assert metric(peer, WRONG) == 0

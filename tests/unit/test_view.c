@@ -406,6 +406,8 @@ START_TEST(metrics_have_the_promised_names)
 	    "lbd_election_transitions_total",
 	    "lbd_adverts_sent_total",
 	    "lbd_adverts_received_total",
+	    "lbd_adverts_accepted_total{checksum=\"pseudo\"}",
+	    "lbd_adverts_accepted_total{checksum=\"message\"}",
 	    "lbd_adverts_dropped_total",
 	    "lbd_peer_heard_age_seconds",
 	    "lbd_peer_hears_this_node",

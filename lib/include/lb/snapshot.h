@@ -68,6 +68,7 @@ struct lb_snapshot_keeper {
 	struct lb_snapshot_node nodes[LB_NODES_MAX];
 	struct lb_snapshot_vip vips[LB_VIPS_MAX];
 	uint64_t adverts_sent, adverts_received, adverts_dropped[VRRP_DROP_COUNT_];
+	uint64_t adverts_accepted[VRRP_CHECKSUM_COUNT_]; /* by the form of their checksum */
 	uint64_t peer_received, peer_dropped[PEER_DROP_COUNT_];
 	uint32_t adverts_overflowed, peer_overflowed; /* dropped by the kernel, because the socket was full */
 	uint64_t transitions[LB_TRANSITIONS_KINDS];

@@ -47,6 +47,7 @@ const char *vrrp_drop_name(enum vrrp_drop drop);
 enum vrrp_checksum_form {
 	VRRP_CHECKSUM_PSEUDO,  /* with the IP pseudo header (RFC 5798 as deployed; always for IPv6) */
 	VRRP_CHECKSUM_MESSAGE, /* message only (RFC 9568 for IPv4; always for version 2) */
+	VRRP_CHECKSUM_COUNT_,
 };
 
 struct vrrp_advert {
