@@ -10,6 +10,7 @@
 #include <lb/nd_frame.h>
 #include <lb/ratelimit.h>
 
+#include "daemon/keeper/neighbours.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/packet_sock.h"
 
@@ -22,6 +23,7 @@ static const lb_duration pauses[] = {
 struct announce {
 	struct ev_loop *loop;
 	const struct vip_table *vips;
+	struct neighbours *neighbours;
 	int fd;
 	bool running;
 	size_t step;
@@ -64,7 +66,8 @@ struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips
 	ev_init(&a->timer, on_timer);
 	a->timer.data = a;
 	a->fd = open_socket(resume, err);
-	if (a->fd < 0) {
+	a->neighbours = a->fd < 0 ? NULL : neighbours_new(loop, vips, err);
+	if (!a->neighbours) {
 		announce_free(a);
 		return NULL;
 	}
@@ -75,7 +78,8 @@ void announce_free(struct announce *a)
 {
 	if (!a)
 		return;
-	announce_stop(a);
+	ev_timer_stop(a->loop, &a->timer);
+	neighbours_free(a->neighbours);
 	if (a->fd >= 0)
 		close(a->fd);
 	free(a);
@@ -125,6 +129,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	announce_all(a);
+	/* Those of the takeover alone: what nobody has answered for half a minute is the kernel's business. */
+	if (a->step < PAUSES)
+		neighbours_ask(a->neighbours);
 	arm(a);
 }
 
@@ -141,6 +148,7 @@ void announce_stop(struct announce *a)
 {
 	a->running = false;
 	ev_timer_stop(a->loop, &a->timer);
+	neighbours_stop(a->neighbours);
 }
 
 void announce_again(struct announce *a)

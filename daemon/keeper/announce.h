@@ -20,7 +20,10 @@ struct announce *announce_new(struct ev_loop *loop, const struct vip_table *vips
 			      struct lb_err *err);
 void announce_free(struct announce *a);
 
-/* The VIPs are here: announce now, at 20, 100, 500 ms, 2 and 5 s, then every 30 s until stopped. */
+/*
+ * The VIPs are here: announce now, at 20, 100, 500 ms, 2 and 5 s, then every 30 s until stopped; up to the fifth second
+ * each but the first also has the kernel ask anew for hosts that it waits for.
+ */
 void announce_start(struct announce *a);
 void announce_stop(struct announce *a);
 /* Announce once now, at most 5 times a second; does nothing while stopped. */

@@ -224,24 +224,27 @@ def client_follows(lab: Lab, node: LoadBalancer) -> bool:
     return node.mac in command("ip", "-n", lab.client.name, "neighbour", "show", "to", topology.VIP)
 
 
-def test_f15_announcements_lost(lab: Lab, measured: Measured) -> None:
+@pytest.mark.parametrize("key", [True, False], ids=["key", "no key"])
+def test_f15_announcements_lost(lab: Lab, measured: Measured, key: bool) -> None:
     """Every ARP packet of the new owner is lost for 300 ms after it took over: the next announcement heals it.
 
-    Without a key, so that no client is woken: see README.md.
+    With a key it also wakes the clients of the old one at once: the questions of its kernel for them are lost, too.
     """
-    owner = lab.start(lab.config(key=False))
+    owner = lab.start(lab.config(key=key))
     peer = lab.other(owner)
-    with Trial(lab) as trial:
+    with Trial(lab) as trial, lab.client.connect(topology.VIP, 80):
+        if key:
+            eventually(lambda: peer.status()["wake"]["held"] > 0, 3.0, "the peer knows a connection")
         lab.drop_announcements(peer.name, LOST_MS)
         hit = trial.now()
         lab.power_off(owner.name)
         taken = eventually(lambda: trial.frames.announcements(peer.name, hit), 2.0)[0]
         trial.served_after(taken, within=3.0)
-        assert client_follows(lab, peer)
+        assert client_follows(lab, peer) and (peer.status()["wake"]["segments"] > 0) == key
     first = min(c.end for c in trial.load.connections() if c.outcome == "ok" and c.start > taken)  # type: ignore[union-attr]
     between = [at for at in trial.frames.announcements(peer.name, taken) if at < taken + LOST_MS / 1000]
     assert len(between) > 1 and first > taken + LOST_MS / 1000, "some of its announcements arrived"
-    measured(f"F15 announcements lost for {LOST_MS} ms: served after the takeover", (first - taken) * 1000, "ms", at_most=560)
+    measured(f"F15 announcements lost for {LOST_MS} ms, {'key' if key else 'no key'}: served after the takeover", (first - taken) * 1000, "ms", at_most=560)
     trial.check()
 
 
