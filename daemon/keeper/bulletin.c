@@ -15,6 +15,7 @@ static void send_picture(const struct bulletin *b, struct ipc *ipc)
 		return;
 	memset(&picture, 0, sizeof(picture));
 	election_snapshot(b->election, &picture);
+	memcpy(picture.upgrade, b->upgrade, sizeof(picture.upgrade));
 	picture.proxy_restarts = supervise_restarts(b->supervise);
 	ipc_post(ipc, IPC_KEEPER_STATUS, &picture, sizeof(picture));
 }
@@ -47,6 +48,12 @@ void bulletin_changed(struct bulletin *b)
 {
 	if (b->supervise && !ev_is_active(&b->changed))
 		ev_timer_start(b->loop, &b->changed);
+}
+
+void bulletin_upgrade(struct bulletin *b, const char *text)
+{
+	snprintf(b->upgrade, sizeof(b->upgrade), "%s", text);
+	bulletin_changed(b);
 }
 
 void bulletin_event(struct bulletin *b, const struct lb_event *event)

@@ -19,6 +19,7 @@ struct bulletin {
 	struct election *election;   /* borrowed */
 	struct supervise *supervise; /* borrowed */
 	ev_timer regular, changed;
+	char upgrade[LB_UPGRADE_TEXT]; /* part of the picture, see snapshot.h */
 	struct lb_event events[BULLETIN_EVENTS];
 	size_t event_count; /* of all times; the ring holds the last BULLETIN_EVENTS */
 };
@@ -33,6 +34,8 @@ void bulletin_changed(struct bulletin *b);
 void bulletin_event(struct bulletin *b, const struct lb_event *event);
 /* An event of the keeper itself: kind is its subject as well. */
 void bulletin_record(struct bulletin *b, const char *kind, const char *from, const char *to, const char *reason);
+/* What is to be known of an upgrade from now on: as in snapshot.h. */
+void bulletin_upgrade(struct bulletin *b, const char *text);
 /* A new proxy, at the other end of ipc, knows nothing yet: picture and kept events. */
 void bulletin_repeat(const struct bulletin *b, struct ipc *ipc);
 

@@ -86,6 +86,10 @@ void election_snapshot(struct election *e, struct lb_snapshot_keeper *out);
 
 /* Is this node the VIP's owner? */
 bool election_owns(const struct election *e);
+/* Nothing is under way between this node and another one. */
+bool election_settled(const struct election *e);
+/* An owner's advert has just gone out: of all moments this is the one to be away for some. */
+bool election_just_told(const struct election *e);
 
 void election_free(struct election *e);
 

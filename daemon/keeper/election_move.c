@@ -5,6 +5,9 @@
 #include "daemon/keeper/election_state.h"
 #include "daemon/sys/clock.h"
 
+/* What an exec takes is less than what is left of an interval of 100 ms. */
+#define JUST_NOW LB_MSEC(20)
+
 /* A connection may only be stopped behind a fence that drops: else the kernel would reset it. */
 static bool on_possible(void *ctx)
 {
@@ -112,4 +115,14 @@ void election_move_keys(const struct election *e, struct ipc_move_setup *out)
 		derive(&e->secrets.keys[i], "lbd session stream key 1", key->psk);
 		derive(&e->secrets.keys[i], "lbd session stream key 2", key->psk + 16);
 	}
+}
+
+bool election_settled(const struct election *e)
+{
+	return !handover_busy(&e->handover) && e->move.phase == SESSION_MOVE_IDLE && e->move.expected_id == 0;
+}
+
+bool election_just_told(const struct election *e)
+{
+	return !election_owns(e) || clock_boot() - e->advert_boot < JUST_NOW;
 }

@@ -24,7 +24,7 @@ static uint64_t mix_addr(uint64_t h, const struct lb_addr *a)
 	return mix_bytes(lb_hash_mix(h, a->family), a->bytes, lb_addr_size(a));
 }
 
-/* Of this program, this node and everything that its peers and the kernel's tables were told. */
+/* Of this node and everything that its peers and the kernel's tables were told. */
 static uint64_t identity(const struct election *e)
 {
 	const struct lb_conf *conf = e->conf;
@@ -32,7 +32,7 @@ static uint64_t identity(const struct election *e)
 	const uint64_t settings[] = {
 	    c->vrid,	       (uint64_t)c->interval, (uint64_t)c->protocol, (uint64_t)c->transport,
 	    (uint64_t)c->auth, (uint64_t)c->fence,    conf->node_count,	     conf->vip_count};
-	uint64_t h = mix_bytes(lb_hash(LB_VERSION, strlen(LB_VERSION)), settings, sizeof(settings));
+	uint64_t h = mix_bytes(0, settings, sizeof(settings));
 
 	h = mix_addr(h, &e->own);
 	for (size_t i = 0; i < conf->node_count; i++)

@@ -21,6 +21,7 @@
 #include "daemon/keeper/state_files.h"
 #include "daemon/keeper/succession.h"
 #include "daemon/keeper/supervise.h"
+#include "daemon/keeper/upgrade.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/notify.h"
 
@@ -39,6 +40,7 @@ struct keeper {
 	struct election *election;
 	struct supervise *supervise;
 	struct succession succession;
+	struct upgrade upgrade;
 	struct requests requests;
 	struct conf_push push;
 	struct reload reload;
@@ -103,7 +105,6 @@ static void on_upgraded(void *ctx, bool ok, const char *text, struct ipc *asker)
 {
 	struct keeper *k = ctx;
 
-	bulletin_record(&k->bulletin, "proxy", "running", ok ? "upgraded" : "running", text);
 	requests_upgraded(&k->requests, ok, text, asker);
 	tell_election(k);
 }
@@ -320,28 +321,24 @@ static void give_up(struct keeper *k, enum keeper_exit code)
 	k->exit_code = code;
 	notify_stopping();
 	reload_cancel(&k->reload);
+	upgrade_close(&k->upgrade);
 	succession_abort(&k->succession, "the daemon stops");
 	conf_push_cancel(&k->push);
 	election_stop(k->election, on_election_stopped, k);
 }
 
-static void on_stop_signal(struct ev_loop *loop, ev_signal *w, int revents)
+static void on_signal(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct keeper *k = w->data;
 
 	(void)loop;
 	(void)revents;
+	if (w->signum == SIGHUP) {
+		requests_reload(&k->requests, REQUEST_NONE);
+		return;
+	}
 	lb_notice("stopping signal=%d", w->signum);
 	give_up(k, KEEPER_EXIT_OK);
-}
-
-static void on_reload_signal(struct ev_loop *loop, ev_signal *w, int revents)
-{
-	struct keeper *k = w->data;
-
-	(void)loop;
-	(void)revents;
-	requests_reload(&k->requests, REQUEST_NONE);
 }
 
 static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
@@ -354,9 +351,9 @@ static void on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- life ---- */
 
-static void init_signal(struct keeper *k, ev_signal *w, int signum, void (*cb)(struct ev_loop *, ev_signal *, int))
+static void init_signal(struct keeper *k, ev_signal *w, int signum)
 {
-	ev_signal_init(w, cb, signum);
+	ev_signal_init(w, on_signal, signum);
 	w->data = k;
 	ev_signal_start(k->loop, w);
 }
@@ -370,9 +367,9 @@ static void init_watchers(struct keeper *k)
 	bulletin_start(&k->bulletin, k->election, k->supervise);
 	if (watchdog > 0)
 		ev_timer_start(k->loop, &k->watchdog);
-	init_signal(k, &k->sighup, SIGHUP, on_reload_signal);
-	init_signal(k, &k->sigterm, SIGTERM, on_stop_signal);
-	init_signal(k, &k->sigint, SIGINT, on_stop_signal);
+	init_signal(k, &k->sighup, SIGHUP);
+	init_signal(k, &k->sigterm, SIGTERM);
+	init_signal(k, &k->sigint, SIGINT);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -457,8 +454,20 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 					   .supervise = k->supervise,
 					   .push = &k->push},
 		    on_reload_done, k);
-	k->requests = (struct requests){
-	    .supervise = k->supervise, .election = k->election, .reload = &k->reload, .succession = &k->succession};
+	k->requests = (struct requests){.supervise = k->supervise,
+					.election = k->election,
+					.reload = &k->reload,
+					.upgrade = &k->upgrade,
+					.bulletin = &k->bulletin};
+	upgrade_init(&k->upgrade, k->loop,
+		     &(struct upgrade_parts){.argv = params->argv,
+					     .resume = k->resume,
+					     .election = k->election,
+					     .reload = &k->reload,
+					     .succession = &k->succession,
+					     .refused = requests_upgrade_refused,
+					     .stayed = requests_upgrade_stayed,
+					     .ctx = &k->requests});
 	return k;
 }
 
@@ -479,6 +488,7 @@ void keeper_free(struct keeper *k)
 	if (!k)
 		return;
 	election_free(k->election);
+	upgrade_close(&k->upgrade);
 	succession_close(&k->succession);
 	supervise_free(k->supervise);
 	session_desk_close(&k->sessions);

@@ -17,6 +17,7 @@ struct keeper;
 struct keeper_params {
 	struct ev_loop *loop; /* not libev's default loop (proxy_child.h) */
 	const char *conf_path, *runtime_dir;
+	char **argv;		/* of this program; borrowed, as is resume, until keeper_free */
 	struct conf_file *conf; /* taken over on success */
 	size_t own_node;
 	struct resume *resume; /* what a former process left; borrowed until keeper_free */

@@ -14,14 +14,17 @@
 #include "daemon/keeper/election.h"
 #include "daemon/keeper/keeper.h"
 #include "daemon/keeper/resume.h"
+#include "daemon/keeper/self_test.h"
 #include "daemon/sys/caps.h"
+#include "daemon/sys/fdstore.h"
 #include "daemon/sys/logsink.h"
 #include "daemon/sys/realtime.h"
 #include "daemon/sys/sandbox.h"
 
 struct options {
 	const char *config, *runtime_dir;
-	bool check, resign;
+	char **argv;
+	bool check, resign, resume_test;
 };
 
 static void print_usage(FILE *out)
@@ -43,17 +46,18 @@ static void print_usage(FILE *out)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option table[] = {
-	    {"config",      required_argument, NULL, 'c'},
-	    {"runtime-dir", required_argument, NULL, 'r'},
+	    {"config",	       required_argument, NULL, 'c'},
+		{"runtime-dir",	required_argument, NULL, 'r'},
 	    {"check",	      no_argument,	   NULL, 'k'},
-	    {"resign",      no_argument,	    NULL, 'R'},
-	    {"version",	no_argument,	     NULL, 'v'},
+		{"resign",	   no_argument,	NULL, 'R'},
+	    {SELF_TEST_OPTION, no_argument,	    NULL, 'T'},
+		{"version",	    no_argument,	 NULL, 'v'},
 	    {"help",	     no_argument,	  NULL, 'h'},
-	    {NULL,	   0,		      NULL, 0  },
+		{NULL,	       0,		  NULL, 0	 },
 	};
 	int c;
 
-	*o = (struct options){.config = "/etc/lbd/lbd.yaml", .runtime_dir = "/run/lbd"};
+	*o = (struct options){.config = "/etc/lbd/lbd.yaml", .runtime_dir = "/run/lbd", .argv = argv};
 	while ((c = getopt_long(argc, argv, "c:r:h", table, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -67,6 +71,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'R':
 			o->resign = true;
+			break;
+		case 'T':
+			o->resume_test = true;
 			break;
 		case 'v':
 			puts("lbd " LB_VERSION);
@@ -145,12 +152,15 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 
 	if (!loop || !resume)
 		goto free_resume;
+	if (resume_in_place(resume))
+		lb_notice("this is lbd " LB_VERSION " now, in the place of the one that was upgraded");
 	/* The key is about to be read. */
 	sandbox_hide();
 	realtime_raise_files();
 	keeper = keeper_new(&(struct keeper_params){.loop = loop,
 						    .conf_path = o->config,
 						    .runtime_dir = o->runtime_dir,
+						    .argv = o->argv,
 						    .conf = file,
 						    .own_node = own_node,
 						    .resume = resume},
@@ -164,7 +174,8 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 		code = fail(&err, KEEPER_EXIT_FAILURE);
 		goto free_keeper;
 	}
-	sandbox_enter_keeper(o->runtime_dir);
+	if (!resume_in_place(resume))
+		sandbox_enter_keeper(o->runtime_dir);
 	if (!keeper_start(keeper, &err)) {
 		code = fail(&err, KEEPER_EXIT_FAILURE);
 		goto free_keeper;
@@ -191,6 +202,10 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (options.resume_test)
+		return self_test_answer(options.config);
+	if (fdstore_in_place())
+		sandbox_inherit_keeper();
 	if (options.resign && waits_for_next())
 		return KEEPER_EXIT_OK;
 	if (!load(&options, &file)) {

@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* All memory of the keeper is locked, this too. */
 #define STACK_BYTES (64u * 1024)
+
+static atomic_int waiting;
 
 static void *reap(void *arg)
 {
@@ -19,6 +21,7 @@ static void *reap(void *arg)
 	while (waitid(P_PIDFD, (id_t)pidfd, &end, WEXITED) != 0 && errno == EINTR)
 		;
 	close(pidfd);
+	atomic_fetch_sub_explicit(&waiting, 1, memory_order_release);
 	return NULL;
 }
 
@@ -46,9 +49,18 @@ void reaper_take(int pidfd)
 {
 	siginfo_t end;
 
-	if (pidfd < 0 || start(pidfd))
+	if (pidfd < 0)
 		return;
+	atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
+	if (start(pidfd))
+		return;
+	atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
 	/* Rather late than never, and rather a zombie than a keeper that waits. */
 	waitid(P_PIDFD, (id_t)pidfd, &end, WEXITED | WNOHANG);
 	close(pidfd);
+}
+
+bool reaper_idle(void)
+{
+	return atomic_load_explicit(&waiting, memory_order_acquire) == 0;
 }

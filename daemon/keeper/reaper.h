@@ -6,10 +6,14 @@
 #ifndef KEEPER_REAPER_H
 #define KEEPER_REAPER_H
 
+#include <stdbool.h>
+
 /*
  * Wait in a thread of its own until the process behind pidfd has ended, and reap it. pidfd is taken over; one that is
  * no child of ours is only closed.
  */
 void reaper_take(int pidfd);
+/* Is nobody waited for? */
+bool reaper_idle(void);
 
 #endif

@@ -40,7 +40,7 @@ void requests_reload(struct requests *r, uint32_t id)
 {
 	if (r->stopping)
 		return;
-	if (succession_busy(r->succession)) {
+	if (upgrade_busy(r->upgrade)) {
 		lb_error("reload refused: an upgrade is under way; try again");
 		if (id != REQUEST_NONE)
 			refuse(r, id, "busy", "an upgrade is under way; try again");
@@ -56,14 +56,37 @@ static void upgrade(struct requests *r, uint32_t id)
 {
 	const char *why = "a configuration is being applied; try again";
 
-	r->upgrade = id;
-	if (reload_active(r->reload) || conf_push_busy(r->reload->parts.push) || !succession_begin(r->succession, &why))
+	r->upgrade_id = id;
+	if (reload_active(r->reload) || conf_push_busy(r->reload->parts.push) || !upgrade_begin(r->upgrade, &why))
 		refuse(r, id, "busy", why);
+	else if (upgrade_busy(r->upgrade))
+		bulletin_upgrade(r->bulletin, LB_UPGRADE_UNDER_WAY);
 }
 
 void requests_upgraded(struct requests *r, bool ok, const char *text, struct ipc *asker)
 {
-	requests_reply(asker, r->upgrade, ok, ok ? "" : "upgrade-failed", text);
+	bulletin_record(r->bulletin, "proxy", "running", ok ? "upgraded" : "running", text);
+	requests_reply(asker, r->upgrade_id, ok, ok ? "" : "upgrade-failed", text);
+	if (!ok)
+		bulletin_upgrade(r->bulletin, "");
+	upgrade_on_proxy(r->upgrade, ok);
+}
+
+void requests_upgrade_refused(void *ctx, const char *why)
+{
+	struct requests *r = ctx;
+
+	bulletin_record(r->bulletin, "keeper", "running", "running", why);
+	bulletin_upgrade(r->bulletin, "");
+	requests_reply(supervise_ipc(r->supervise), r->upgrade_id, false, "upgrade-failed", why);
+}
+
+void requests_upgrade_stayed(void *ctx, const char *why)
+{
+	struct requests *r = ctx;
+
+	bulletin_record(r->bulletin, "keeper", "running", "running", why);
+	bulletin_upgrade(r->bulletin, why);
 }
 
 /* ---- all of them ---- */

@@ -17,12 +17,61 @@
 struct resume {
 	struct fdstore_item *items; /* fd -1: taken */
 	size_t count;
+	struct fdstore_item *kept; /* copies of our own, the same as with the service manager */
+	size_t kept_count, kept_capacity;
 	uint8_t *area; /* NULL: nothing can be kept */
 	uint64_t generation;
 	uint8_t boot_id[RESUME_BOOT_ID_BYTES];
 	struct resume_record former;
-	bool has_former, found;
+	bool has_former, found, in_place;
+	bool incomplete; /* something is not kept that another process would need */
 };
+
+/* ---- our own copies ---- */
+
+static bool try_copy(struct resume *r, const char *name, int fd)
+{
+	struct fdstore_item *item;
+
+	if (r->kept_count == r->kept_capacity) {
+		size_t capacity = r->kept_capacity ? r->kept_capacity * 2 : 64;
+		struct fdstore_item *kept = realloc(r->kept, capacity * sizeof(*kept));
+
+		if (!kept)
+			return false;
+		r->kept = kept;
+		r->kept_capacity = capacity;
+	}
+	item = &r->kept[r->kept_count];
+	snprintf(item->name, sizeof(item->name), "%s", name);
+	item->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (item->fd < 0)
+		return false;
+	r->kept_count++;
+	return true;
+}
+
+static bool copy(struct resume *r, const char *name, int fd)
+{
+	bool ok = try_copy(r, name, fd);
+
+	r->incomplete = r->incomplete || !ok;
+	return ok;
+}
+
+/* name NULL: all. */
+static void forget_copies(struct resume *r, const char *name)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < r->kept_count; i++) {
+		if (name && strcmp(r->kept[i].name, name) != 0)
+			r->kept[left++] = r->kept[i];
+		else
+			close(r->kept[i].fd);
+	}
+	r->kept_count = left;
+}
 
 /* ---- the record ---- */
 
@@ -85,7 +134,10 @@ struct resume *resume_new(void)
 
 	if (!r)
 		return NULL;
+	r->in_place = fdstore_in_place();
 	r->items = fdstore_take(&r->count);
+	for (size_t i = 0; i < r->count; i++)
+		copy(r, r->items[i].name, r->items[i].fd);
 	r->found = r->count > 0;
 	read_boot_id(r->boot_id);
 	open_area(r);
@@ -99,8 +151,10 @@ void resume_free(struct resume *r)
 	for (size_t i = 0; i < r->count; i++)
 		if (r->items[i].fd >= 0)
 			close(r->items[i].fd);
+	forget_copies(r, NULL);
 	if (r->area)
 		munmap(r->area, RESUME_AREA_BYTES);
+	free(r->kept);
 	free(r->items);
 	free(r);
 }
@@ -158,13 +212,15 @@ int resume_take(struct resume *r, const char *name)
 
 bool resume_put(struct resume *r, const char *name, int fd)
 {
-	(void)r;
-	return fdstore_put(name, fd);
+	if (!fdstore_offered() || fdstore_put(name, fd))
+		return copy(r, name, fd);
+	r->incomplete = true;
+	return false;
 }
 
 void resume_drop(struct resume *r, const char *name)
 {
-	(void)r;
+	forget_copies(r, name);
 	fdstore_remove(name);
 }
 
@@ -187,4 +243,21 @@ void resume_settle(struct resume *r)
 	for (size_t i = 0; i < r->count; i++)
 		if (r->items[i].fd >= 0)
 			resume_discard(r, r->items[i].name);
+}
+
+/* ---- the next program of this process ---- */
+
+bool resume_in_place(const struct resume *r)
+{
+	return r->in_place;
+}
+
+bool resume_pass_on(const struct resume *r)
+{
+	return !r->incomplete && fdstore_pass_on(r->kept, r->kept_count);
+}
+
+void resume_keep_back(const struct resume *r)
+{
+	fdstore_keep_back(r->kept, r->kept_count);
 }

@@ -1,7 +1,7 @@
 /*
  * What outlives this process: the listening sockets, the VRRP socket with what arrives in it meanwhile, packet sockets,
- * and the record of <lb/resume.h>, all of which systemd keeps while it starts lbd anew. Outside systemd everything here
- * does nothing. Keeper's thread only.
+ * and the record of <lb/resume.h>, all of which systemd keeps while it starts lbd anew, and this process hands to the
+ * program that it executes in its place. Keeper's thread only.
  */
 #ifndef KEEPER_RESUME_H
 #define KEEPER_RESUME_H
@@ -49,5 +49,12 @@ void resume_drop(struct resume *r, const char *name);
 bool resume_discard(struct resume *r, const char *name);
 /* Discard everything that nobody took. */
 void resume_settle(struct resume *r);
+
+/* Is this the same process as the former one, with all that it had given up, and with what it had started? */
+bool resume_in_place(const struct resume *r);
+/* What is kept stays open for the program that this process executes next. False: nothing has changed. */
+bool resume_pass_on(const struct resume *r);
+/* It could not be executed. */
+void resume_keep_back(const struct resume *r);
 
 #endif

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <lb/snapshot.h>
 
 #include "daemon/lbctl/command.h"
 #include "daemon/lbctl/format.h"
@@ -14,15 +17,68 @@
 /* One byte more than a configuration may have, so that the daemon sees that it is too long. */
 #define FILE_MAX  (256 * 1024 + 1)
 #define KEY_BYTES 32
+/* The former proxy is given 5 s to be gone, and then the next program to begin. */
+#define UPGRADE_PATIENCE LB_SEC(7)
 
 int command_reload(const struct command_call *call)
 {
 	return command_post(call, "/v1/reload", json_object());
 }
 
+/* Of lbd itself: the status as a whole is told by its proxy. */
+static const char *keeper_version(const json_t *status)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "nodes"), i,
+			   node) if (format_bool(node, "self", false)) return format_string(node, "version");
+	return "";
+}
+
+/* The proxy is new, and lbd follows: until its picture comes from the next program. */
+static int await_keeper(const struct command_call *call, const char *before)
+{
+	const struct timespec pause = {.tv_nsec = LB_MSEC(50)};
+
+	for (lb_duration waited = 0; waited < UPGRADE_PATIENCE; waited += LB_MSEC(50)) {
+		char text[256];
+		struct client_reply reply;
+		int code = command_get(call, "/v1/status", &reply);
+
+		if (code != COMMAND_OK)
+			return code;
+		snprintf(text, sizeof(text), "%s", format_string(reply.json, "upgrade"));
+		if (!call->json && text[0] == '\0')
+			printf("lbd %s was replaced by lbd %s\n", before, keeper_version(reply.json));
+		client_reply_free(&reply);
+		if (text[0] == '\0')
+			return COMMAND_OK;
+		if (strcmp(text, LB_UPGRADE_UNDER_WAY) != 0)
+			return command_fail(COMMAND_REFUSED, text);
+		nanosleep(&pause, NULL);
+	}
+	return command_fail(COMMAND_REFUSED, "lbd did not follow its proxy within 7 s; see its log");
+}
+
 int command_upgrade(const struct command_call *call)
 {
-	return command_post(call, "/v1/upgrade", json_object());
+	char before[64] = "";
+	struct client_reply reply;
+	int code = command_get(call, "/v1/status", &reply);
+	bool able;
+
+	if (code != COMMAND_OK)
+		return code;
+	/* One that replaces its proxy alone, or nothing, does not know the word. */
+	able = json_object_get(reply.json, "upgrade") != NULL;
+	snprintf(before, sizeof(before), "%s", keeper_version(reply.json));
+	client_reply_free(&reply);
+	if (!able)
+		return command_fail(COMMAND_REFUSED, "the running lbd is too old to replace itself; restart it: "
+						     "systemctl restart lbd");
+	code = command_post(call, "/v1/upgrade", json_object());
+	return code == COMMAND_OK ? await_keeper(call, before) : code;
 }
 
 static bool read_file(const char *path, struct lb_text *out, struct lb_err *err)

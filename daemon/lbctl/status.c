@@ -211,7 +211,7 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 	{
 		bool self = format_bool(node, "self", false), heard = self || is_heard(node);
 		bool serves = format_bool(node, "can_serve", false), hears = format_bool(node, "hears_us", false);
-		const json_t *versions = self ? status : node;
+		const json_t *judged = self ? status : node;
 		char ms[FORMAT_TEXT];
 
 		table_text_cell(t, self ? TABLE_BOLD : TABLE_PLAIN, format_string(node, "name"));
@@ -225,10 +225,12 @@ static void add_nodes(const json_t *status, bool colour, struct lb_text *out)
 				self ? "-" : format_whole_ms(format_number(node, "heard_ms", -1), ms));
 		table_text_cell(t, self || hears || !heard ? TABLE_PLAIN : TABLE_BAD,
 				self || !heard ? "-" : yes_no(hears));
-		table_text_cell(t, is(versions, "config", format_string(status, "config")) ? TABLE_PLAIN : TABLE_WARN,
-				format_string(versions, "config"));
-		table_text_cell(t, is(versions, "version", format_string(status, "version")) ? TABLE_PLAIN : TABLE_WARN,
-				format_string(versions, "version"));
+		table_text_cell(t, is(judged, "config", format_string(status, "config")) ? TABLE_PLAIN : TABLE_WARN,
+				format_string(judged, "config"));
+		/* The status itself is told by the proxy, a node by its keeper: they differ where one was upgraded
+		 * alone. */
+		table_text_cell(t, is(node, "version", format_string(status, "version")) ? TABLE_PLAIN : TABLE_WARN,
+				format_string(node, "version"));
 	}
 	table_text(t, colour, out);
 	table_free(t);

@@ -135,6 +135,13 @@ static bool catch_refusals(struct lb_err *err)
 	return true;
 }
 
+bool callfilter_inherit(const char *program, struct lb_err *err)
+{
+	snprintf(program_name, sizeof(program_name), "%s", program);
+	note_names();
+	return catch_refusals(err);
+}
+
 bool callfilter_enter(enum syscalls_role role, const char *program, struct lb_err *err)
 {
 	scmp_filter_ctx filter = seccomp_init(refusal());
@@ -142,15 +149,13 @@ bool callfilter_enter(enum syscalls_role role, const char *program, struct lb_er
 
 	if (!filter)
 		return lb_err_set(err, "cannot make a filter of system calls: out of memory");
-	snprintf(program_name, sizeof(program_name), "%s", program);
-	note_names();
 	/* A decision tree instead of a list, no slower branches than before, and what comes from another ABI is
 	 * refused, too. */
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	rc = fill(filter, role);
-	if (rc == 0 && !catch_refusals(err)) {
+	if (rc == 0 && !callfilter_inherit(program, err)) {
 		seccomp_release(filter);
 		return false;
 	}

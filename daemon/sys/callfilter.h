@@ -20,6 +20,9 @@
  */
 bool callfilter_enter(enum syscalls_role role, const char *program, struct lb_err *err);
 
+/* A program before this one has entered: name what is refused, as above, instead of being killed for it. */
+bool callfilter_inherit(const char *program, struct lb_err *err);
+
 #define CALLFILTER_LINES 20
 
 #endif

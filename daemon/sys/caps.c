@@ -23,10 +23,17 @@ static void clear_ambient(void)
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-/* Not root, and exactly these capabilities: a service manager gave them, and a filter may forbid to change them. */
+/* The keeper's. */
+static const int needed[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE};
+#define NEEDED (sizeof(needed) / sizeof(needed[0]))
+
+/*
+ * Exactly these capabilities, and not a root that could still become somebody else: a service manager gave them, or the
+ * program before this one left them, and a filter may forbid to change them.
+ */
 static bool has_exactly(const int *wanted, size_t count)
 {
-	if (geteuid() == 0)
+	if (geteuid() == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return false;
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
 		bool want = false;
@@ -69,18 +76,17 @@ static bool no_new_privileges(struct lb_err *err)
 
 bool caps_drop_keeper(struct lb_err *err)
 {
-	static const int needed[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE};
-
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+	for (size_t i = 0; i < NEEDED; i++)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, (unsigned)needed[i]))
 			return lb_err_set(err, "capability %s is missing; run as root or from the systemd unit",
 					  capng_capability_to_name((unsigned)needed[i]));
 	clear_ambient();
-	if (has_exactly(needed, sizeof(needed) / sizeof(needed[0])))
+	if (has_exactly(needed, NEEDED))
 		return no_new_privileges(err);
 	capng_clear(CAPNG_SELECT_CAPS);
-	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE,
-		      -1);
+	/* Inheritable says nothing by itself; without it they could not be passed on. */
+	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE, CAP_NET_ADMIN, CAP_NET_RAW,
+		      CAP_NET_BIND_SERVICE, -1);
 	return apply(err) && no_new_privileges(err);
 }
 
@@ -91,4 +97,19 @@ bool caps_drop_all(struct lb_err *err)
 		return no_new_privileges(err);
 	capng_clear(CAPNG_SELECT_BOTH);
 	return apply(err) && no_new_privileges(err);
+}
+
+bool caps_pass_on(void)
+{
+	for (size_t i = 0; i < NEEDED; i++)
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, needed[i], 0, 0) != 0) {
+			caps_keep_back();
+			return false;
+		}
+	return true;
+}
+
+void caps_keep_back(void)
+{
+	clear_ambient();
 }

@@ -21,6 +21,11 @@ bool caps_user(uid_t *uid, gid_t *gid);
  */
 bool caps_drop_keeper(struct lb_err *err);
 
+/* The keeper's next execve keeps its capabilities. False with errno, and nothing has changed. */
+bool caps_pass_on(void);
+/* The execve failed: no program that is started has them. */
+void caps_keep_back(void);
+
 /* Give up every capability, become the account as above, set no_new_privs. */
 bool caps_drop_all(struct lb_err *err);
 

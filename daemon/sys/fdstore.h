@@ -1,6 +1,6 @@
 /*
- * Descriptors that the service manager keeps while this program is being restarted (systemd's FD store). Outside
- * systemd nothing is ever found and nothing is kept.
+ * Descriptors that outlive this program: the service manager keeps them while it is being restarted (systemd's FD
+ * store), or it gives them itself to the program that it executes in its place.
  */
 #ifndef SYS_FDSTORE_H
 #define SYS_FDSTORE_H
@@ -20,6 +20,13 @@ struct fdstore_item {
  * nothing was. Works once; the environment forgets it, so that children do not look for it.
  */
 struct fdstore_item *fdstore_take(size_t *count);
+
+/* They stay open for the next execve of this process, whose environment names them. False: nothing has changed. */
+bool fdstore_pass_on(const struct fdstore_item *items, size_t count);
+/* The execve failed: as if it had never been tried. */
+void fdstore_keep_back(const struct fdstore_item *items, size_t count);
+/* Was this program executed in place of the one that gave the descriptors? Before fdstore_take. */
+bool fdstore_in_place(void);
 
 /* Is there a service manager that takes descriptors? Whether it keeps them is its own business. */
 bool fdstore_offered(void);

@@ -13,8 +13,10 @@
 
 static void lock_memory(void)
 {
-	struct rlimit limit;
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
 
+	/* For the program that is executed in place of this one, which may not any more. */
+	setrlimit(RLIMIT_MEMLOCK, &limit);
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur < LOCK_BYTES_MIN)
 		lb_warning("memory is not locked: RLIMIT_MEMLOCK is below 64 MB; set LimitMEMLOCK=infinity");
 	else if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)

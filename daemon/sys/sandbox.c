@@ -85,6 +85,15 @@ void sandbox_enter_keeper(const char *runtime_dir)
 	enter(SYSCALLS_KEEPER, "lbd", &(struct landlock_rules){.write_dir = runtime_dir, .exec_dirs = exec_dirs});
 }
 
+void sandbox_inherit_keeper(void)
+{
+	struct lb_err err;
+
+	sandbox_hide();
+	if (!callfilter_inherit("lbd", &err))
+		lb_warning("refused system calls are not named: %s", err.text);
+}
+
 void sandbox_enter_proxy(void)
 {
 	enter(SYSCALLS_PROXY, "lbd-proxy", &(struct landlock_rules){.no_bind = true});

@@ -21,6 +21,12 @@ void sandbox_hide_bytes(const void *bytes, size_t size);
 void sandbox_enter_keeper(const char *runtime_dir);
 
 /*
+ * The keeper that was executed in place of one that had entered: that one's limits are this one's. They are not entered
+ * again, for the kernel stacks them and has room for a few only. First thing in the program.
+ */
+void sandbox_inherit_keeper(void);
+
+/*
  * The proxy: reads files, writes and executes none, listens on no TCP port, starts threads and no process. All inside
  * of what the keeper left.
  */

@@ -7,7 +7,7 @@ static const char *const texts[RESUME_VERDICT_COUNT_] = {
     [RESUME_ACTIVE] = "the lease of the former process is alive",
     [RESUME_NOTHING_KEPT] = "nothing usable was kept",
     [RESUME_OTHER_BOOT] = "what was kept is of another boot",
-    [RESUME_OTHER_ELECTION] = "what was kept is of another program or election",
+    [RESUME_OTHER_ELECTION] = "what was kept is of another election",
     [RESUME_NOT_ACTIVE] = "the former process did not own the VIP",
     [RESUME_TOO_OLD] = "the last advert is too long ago, a peer may own the VIP",
 };

@@ -79,6 +79,7 @@ static json_t *node(const struct lb_snapshot_node *n)
 			      "self", n->self, "role", vrrp_state_name(n->role), "can_serve", n->can_serve, "standby",
 			      n->standby, "priority", (int)n->priority);
 
+	json_object_set_new(o, "version", n->version[0] ? words(n->version) : json_null());
 	/* What is known of another node only as long as it is heard. */
 	if (n->self)
 		return o;
@@ -87,7 +88,6 @@ static json_t *node(const struct lb_snapshot_node *n)
 	json_object_set_new(o, "advert_ms", n->advert_age >= 0 ? ms(n->advert_age) : json_null());
 	json_object_set_new(o, "hears_us", json_boolean(n->hears_us));
 	json_object_set_new(o, "config", n->version[0] ? hash(n->config_hash) : json_null());
-	json_object_set_new(o, "version", n->version[0] ? words(n->version) : json_null());
 	json_object_set_new(o, "ready_servers", count(n->ready_servers));
 	json_object_set_new(o, "total_servers", count(n->total_servers));
 	return o;
@@ -116,6 +116,7 @@ static void add_keeper(json_t *o, const struct lb_snapshot_keeper *k)
 	json_object_set_new(o, "takeover_gap_ms", k->last_gap > 0 ? ms(k->last_gap) : json_null());
 	json_object_set_new(o, "foreign_owner", json_boolean(k->foreign_owner));
 	json_object_set_new(o, "foreign_mac", k->foreign_owner ? mac(k->foreign_mac) : json_null());
+	json_object_set_new(o, "upgrade", k->upgrade[0] ? json_string(k->upgrade) : json_null());
 	json_object_set_new(o, "vips", vips);
 	json_object_set_new(o, "nodes", nodes);
 }

@@ -5,7 +5,7 @@
 #include <lb/hash.h>
 #include <lb/resume.h>
 
-#define MAGIC	   0x6c62647265730001ull /* "lbdres", version 1 */
+#define MAGIC	   0x6c62647265730000ull /* "lbdres", and behind it the version */
 #define SLOT_BYTES (RESUME_AREA_BYTES / 2)
 
 /* magic 8, generation 8, boot id 16, identity 8, flags 8, advert 8, since 8, since_wall 8, sequence 8, checksum 8 */
@@ -20,7 +20,7 @@ static void encode(uint8_t slot[SLOT_BYTES], uint64_t generation, const struct r
 	    (r->active ? FLAG_ACTIVE : 0) | (r->guarded ? FLAG_GUARDED : 0) | (r->arp_guarded ? FLAG_ARP : 0);
 
 	memset(slot, 0, SLOT_BYTES);
-	lb_put64(slot, MAGIC);
+	lb_put64(slot, MAGIC | RESUME_VERSION);
 	lb_put64(slot + 8, generation);
 	memcpy(slot + 16, r->boot_id, sizeof(r->boot_id));
 	lb_put64(slot + 32, r->identity);
@@ -36,8 +36,10 @@ static void encode(uint8_t slot[SLOT_BYTES], uint64_t generation, const struct r
 static uint64_t decode(const uint8_t slot[SLOT_BYTES], struct resume_record *r)
 {
 	uint64_t flags = lb_get64(slot + 40);
+	uint64_t magic = lb_get64(slot);
 
-	if (lb_get64(slot) != MAGIC || lb_get64(slot + CHECKED_BYTES) != lb_hash(slot, CHECKED_BYTES))
+	if (magic < (MAGIC | RESUME_OLDEST) || magic > (MAGIC | RESUME_VERSION) ||
+	    lb_get64(slot + CHECKED_BYTES) != lb_hash(slot, CHECKED_BYTES))
 		return 0;
 	*r = (struct resume_record){
 	    .identity = lb_get64(slot + 32),

@@ -58,6 +58,13 @@ bool succession_frame_decode(const uint8_t *in, size_t len, struct succession_fr
 	return out->oldest <= out->newest;
 }
 
+uint16_t succession_common(const struct succession_frame *hello)
+{
+	uint16_t newest = hello->newest < SUCCESSION_VERSION ? hello->newest : SUCCESSION_VERSION;
+
+	return newest >= hello->oldest && newest >= SUCCESSION_OLDEST ? newest : 0;
+}
+
 /* ---- facts ---- */
 
 static size_t put_text(uint8_t *out, const char *text, size_t max)

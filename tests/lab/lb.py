@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any, Callable, Mapping, NamedTuple
 
 from . import guide, netns, sanitizer, topology
 from .host import Host
-from .paths import program
+from .paths import build, program
 from .process import Process, tail
 from .wait import NotYet, eventually
 
@@ -61,9 +62,25 @@ class LoadBalancer(Host):
         self.log = self.directory / "lbd.log"
         self.process: Process | None = None
         self.managed = False
+        self.installed: Path | None = None
         self.guide_processes: list[Process] = []
 
     # lbd
+
+    def install(self, directory: Path, source: Path | None = None, mode: int = 0o755) -> None:
+        """Puts lbd and its proxy into the directory like a package: as new files under the old names.
+
+        They are those under test, those of the directory `source`, or where that is a file it alone, as lbd. What is started from
+        then on is that one.
+        """
+        source = source or build()
+        directory.mkdir(exist_ok=True)
+        for name in ("lbd", "lbd-proxy") if source.is_dir() else ("lbd",):
+            fresh = directory / f"{name}.new"
+            shutil.copyfile(source / name if source.is_dir() else source, fresh)
+            fresh.chmod(mode)
+            fresh.rename(directory / name)
+        self.installed = directory
 
     def write_config(self, text: str | None = None) -> None:
         """Puts the configuration (None: the lab's) where this node's lbd reads it."""
@@ -72,7 +89,7 @@ class LoadBalancer(Host):
     def lbd_argv(self, *arguments: str) -> list[str]:
         """How lbd is called on this node."""
         where = ("--config", str(self.config_file), "--runtime-dir", str(self.runtime_dir))
-        return [program("lbd"), *where, *arguments]
+        return [str(self.installed / "lbd") if self.installed else program("lbd"), *where, *arguments]
 
     def start(
         self,

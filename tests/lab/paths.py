@@ -21,6 +21,11 @@ def program(name: str) -> str:
     return str(path)
 
 
+def edition(name: str) -> Path:
+    """The directory of the daemons as of another version: `next` or `later` (tests/tools/targets.mk)."""
+    return Path(program(f"editions/{name}/lbd")).parent
+
+
 def base() -> Path:
     """Where a lab keeps its files: $LBD_LAB_DIR, or memory that vanishes with the namespace."""
     return Path(os.environ.get("LBD_LAB_DIR") or "/run/lab")

@@ -137,7 +137,7 @@ def test_other_election_is_not_resumed(machines: SystemdLab) -> None:
         kill(owner, "KILL")
         eventually(lambda: trial.arp.owners() == (peer.name,), 3.0)
         trial.served_after(hit + 1.0)
-    assert 'resume=no reason="what was kept is of another program or election"' in owner.journal("-n", "60")
+    assert 'resume=no reason="what was kept is of another election"' in owner.journal("-n", "60")
     assert trial.arp.both_ms() == 0
     owner.write_config()
     assert owner.systemctl("restart", "lbd").code == 0

@@ -82,6 +82,29 @@ def test_unit_as_installed(machines: SystemdLab) -> None:
             assert [set(mount[5].split(",")) >= {"ro", "noexec"} for mount in mounts if mount[4] == "/dev"] == [True], mounts
 
 
+def test_upgrade(machines: SystemdLab) -> None:
+    """Both programs are new and the service is what it was: the same main process, active, with the same three capabilities, and
+    every descriptor that systemd keeps. So after a crash that follows."""
+    owner = machines.settle()
+    main, kept, restarts = (owner.show(name) for name in ("MainPID", "NFileDescriptorStore", "NRestarts"))
+    with machines.sessions(50) as sessions:
+        for _ in range(2):
+            term, proxy, before = terms(machines), owner.proxy_pid, capabilities(owner.pid)
+            owner.on("sh", "-c", "cp -p /usr/sbin/lbd /usr/sbin/lbd.new && mv /usr/sbin/lbd.new /usr/sbin/lbd")
+            installed = owner.on("stat", "-c", "%i", "/usr/sbin/lbd").stdout
+            assert owner.on("stat", "-L", "-c", "%i", f"/proc/{main}/exe").stdout != installed
+            done = owner.lbctl("upgrade")
+            assert done.code == 0, done.stderr + owner.journal("-n", "30")
+            assert owner.on("stat", "-L", "-c", "%i", f"/proc/{main}/exe").stdout == installed
+            assert [owner.show(name) for name in ("MainPID", "NFileDescriptorStore", "NRestarts")] == [main, kept, restarts]
+            assert owner.show("ActiveState") == "active" and owner.proxy_pid != proxy
+            assert terms(machines) == term and capabilities(owner.pid) == before
+    assert sessions.broken() == []
+    former = owner.pid
+    assert owner.systemctl("kill", "-s", "KILL", "--kill-whom=main", "lbd").code == 0
+    eventually(lambda: owner.pid != former and owner.status()["reason"] == "resumed", 5.0)
+
+
 def test_reload(machines: SystemdLab) -> None:
     """systemd is told of the reload and of its end, whoever asked for it."""
     machines.settle()

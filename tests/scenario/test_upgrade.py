@@ -1,4 +1,5 @@
-"""Goal: an upgrade replaces the running proxy by the installed one without a client or a server noticing it.
+"""Goal: an upgrade replaces the running programs by the installed ones without a client or a server noticing it, and without a role
+changing.
 
 A new program that cannot take over is an error and nothing else.
 """
@@ -12,12 +13,13 @@ import re
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
 
-from lab import VIP, Lab, eventually, netns, node_faults, topology
+from lab import VIP, Lab, eventually, netns, node_faults, paths, realtime, topology
 from lab.lb import LoadBalancer
 from echo_stream import ECHO, Stream
 from overlap import LATE_ANSWER
@@ -27,12 +29,34 @@ from trial import resident_kb
 FULL = bool(os.environ.get("LBD_FULL"))
 
 
-def upgrade(node: LoadBalancer) -> None:
-    """`lbctl upgrade`: another process serves afterwards, alone."""
-    before = node.proxy_pid
+def start(lab: Lab, text: str | None = None, **options: Any) -> LoadBalancer:
+    """As lab.start, as punctual as under systemd: a program has to begin within a lease, which a starved one does not."""
+    return lab.start(text, priority=realtime.available(), **options)
+
+
+def upgrade(node: LoadBalancer, source: Path | None = None) -> None:
+    """`lbctl upgrade`: another process serves afterwards, alone; the keeper is what is installed now, and still itself."""
+    keeper, before = node.pid, node.proxy_pid
+    term = (node.role(), node.status()["since"])
+    if node.installed:
+        node.install(node.installed, source)
     done = node.lbctl("upgrade")
-    assert done.code == 0, f"{done.stderr}{node.logs()}"
+    assert done.code == 0 and " was replaced by lbd " in done.stdout, f"{done.stderr}{node.logs()}"
     alone(node, but=before)
+    assert node.pid == keeper and (node.role(), node.status()["since"]) == term
+    if node.installed:
+        assert os.stat(f"/proc/{keeper}/exe").st_ino == (node.installed / "lbd").stat().st_ino
+
+
+def versions(node: LoadBalancer) -> tuple[str, str]:
+    """Those of the keeper and of the proxy."""
+    status = node.status()
+    return next(n["version"] for n in status["nodes"] if n["self"]), status["version"]
+
+
+def followed(node: LoadBalancer) -> None:
+    """The keeper has followed its proxy."""
+    eventually(lambda: node.status()["upgrade"] is None, 7.0, "an upgraded keeper")
 
 
 def alone(node: LoadBalancer, but: int) -> None:
@@ -51,11 +75,17 @@ def connections(node: LoadBalancer, service: str) -> list[dict[str, Any]]:
 
 
 def test_busy_sessions_do_not_notice(lab: Lab, measured: Measured) -> None:
-    """200 sessions that ask every 20 ms, three upgrades, a new connection each 5 ms: nothing breaks, nothing fails."""
-    owner = lab.start()
+    """200 sessions that ask every 20 ms, a new connection each 5 ms, and another version, the former, the other one again: nothing
+    breaks, nothing fails."""
+    for node in lab.lbs:
+        node.install(lab.directory / "installed")
+    owner = start(lab)
+    this = versions(owner)[0]
+    other = f"{this}+next"
     with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load, lab.arpprobe() as arp:
-        for _ in range(3):
-            upgrade(owner)
+        for source, version in ((paths.edition("next"), other), (None, this), (paths.edition("next"), other)):
+            upgrade(owner, source)
+            assert versions(owner) == (version, version)
             load.succeeds_after(time.monotonic() + 0.2)
     assert sessions.broken() == []
     assert load.result().failures == {}
@@ -71,7 +101,7 @@ def full_streams(lab: Lab) -> Iterator[list[Stream]]:
     """An echo service with four streams through it that fill both ways."""
     for worker in lab.workers[:2]:
         worker.start_echo()
-    lab.start(lab.config(append=ECHO))
+    start(lab, lab.config(append=ECHO))
     streams = [Stream(lab, seed) for seed in range(4)]
     for stream in streams:
         stream.start()
@@ -132,7 +162,7 @@ def test_every_byte_arrives_in_order(lab: Lab, streams: list[Stream]) -> None:
 def test_a_watch_survives(lab: Lab) -> None:
     """An etcd watch over TLS reports what is written after each upgrade, on the same connection."""
     lab.start_etcd()
-    owner = lab.start()
+    owner = start(lab)
     log = lab.directory / "watch"
     with open(log, "wb") as out:
         watch = subprocess.Popen(lab.etcdctl_argv("watch", "k"), stdout=out)
@@ -160,7 +190,7 @@ def test_a_watch_survives(lab: Lab) -> None:
 
 def test_what_is_known_stays_known(lab: Lab) -> None:
     """Orders, health, counters, the numbers of sessions and their ends by number: the new proxy has them at once."""
-    owner = lab.start()
+    owner = start(lab)
     lab.workers[0].stop()
     eventually(lambda: owner.server("ingress-http", "k8s-worker-1")["state"] == "down", 10.0)
     assert owner.lbctl("maint", "ingress-http/k8s-worker-2").code == 0
@@ -186,7 +216,7 @@ def test_sessions_of_what_was_taken_out_go_on(lab: Lab) -> None:
     """A server and a service leave the file while sessions use them: the sessions outlive two upgrades, under their names."""
     for worker in lab.workers[:2]:
         worker.start_echo()
-    owner = lab.start(lab.config(append=ECHO))
+    owner = start(lab, lab.config(append=ECHO))
     socks = [lab.client.connect(VIP, topology.ECHO_PORT) for _ in range(4)]
 
     def all_answer() -> None:
@@ -225,7 +255,7 @@ def test_a_broken_program_is_an_error_only(lab: Lab, measured: Measured) -> None
     """One that ends, hangs, speaks another version or dies among the sessions: named, and nothing else happens."""
     fault = lab.directory / "heir"
     fault.write_text("", encoding="ascii")
-    owner = lab.start(env={**node_faults.preload("heir"), "LAB_HEIR": str(fault)})
+    owner = start(lab, env={**node_faults.preload("heir"), "LAB_HEIR": str(fault)})
     with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load:
         pid = owner.proxy_pid
         for mode, reason in BROKEN.items():
@@ -238,15 +268,92 @@ def test_a_broken_program_is_an_error_only(lab: Lab, measured: Measured) -> None
         code, answer = owner.api("POST", "/v1/upgrade", {})
         assert code == 200 and "sessions went on" in answer["message"], answer
         alone(owner, but=pid)
+        followed(owner)
     assert sessions.broken() == []
     assert load.result().failures == {}
     measured("upgrade given up: stall, worst", max(s["longest_stall_ms"] for s in sessions.sessions), "ms", at_most=600)
 
 
+def test_a_broken_lbd_is_an_error_only(lab: Lab) -> None:
+    """One that ends, hangs, is something else, cannot be run or goes on from another state: named before anything is replaced."""
+    place = lab.directory / "installed"
+    for node in lab.lbs:
+        node.install(place)
+    fault = lab.directory / "heir"
+    fault.write_text("", encoding="ascii")
+    owner = start(lab, env={**node_faults.preload("heir"), "LAB_HEIR": str(fault)})
+    upgrade(owner, paths.edition("later"))
+    running = (owner.pid, os.stat(f"/proc/{owner.pid}/exe").st_ino, owner.proxy_pid)
+    lbd = paths.edition("later") / "lbd"
+    broken = {
+        "ended with exit code 1": (Path("/usr/bin/false"), 0o755, ""),
+        "did not answer within 2 s": (lbd, 0o755, "lbd-hang"),
+        "does not answer as lbd does": (Path("/usr/bin/echo"), 0o755, ""),
+        "cannot be run": (lbd, 0o644, ""),
+        "of version 1 to 1, and this lbd leaves version 2": (None, 0o755, ""),
+    }
+    with lab.openloop() as load:
+        for reason, (source, mode, mood) in broken.items():
+            owner.install(place, source, mode)
+            fault.write_text(mood, encoding="ascii")
+            done = owner.lbctl("upgrade")
+            assert done.code == 1 and reason in done.stderr, f"{reason}: {done.stderr}"
+        fault.write_text("", encoding="ascii")
+        owner.install(place, lbd.parent)
+        owner.write_config(lab.config() + "election: {interval: 200ms}\n")
+        done = owner.lbctl("upgrade")
+        assert done.code == 1 and "is not what is in force" in done.stderr, done.stderr
+        assert running == (owner.pid, os.stat(f"/proc/{owner.pid}/exe").st_ino, owner.proxy_pid)
+        eventually(lambda: proxies(owner) == [owner.proxy_pid], 3.0, "no process is left")
+        load.succeeds_after(time.monotonic() + 0.1)
+        owner.write_config(lab.config())
+        upgrade(owner, lbd.parent)
+    assert load.result().failures == {}
+
+
+def test_a_crash_after_an_upgrade(lab: Lab) -> None:
+    """What a service manager keeps is what the upgraded keeper has: one that comes after its crash goes on in its place."""
+    for node in lab.lbs:
+        node.install(lab.directory / "installed")
+    owner = start(lab, managed=True)
+    with lab.sessions(count=50, interval_ms=20) as sessions, lab.openloop() as load:
+        begun = time.monotonic()
+        for _ in range(2):
+            upgrade(owner)
+        load.succeeds_after(begun + 1.5)
+        keeper, proxy = owner.pid, owner.proxy_pid
+        owner.sigkill()
+        eventually(lambda: owner.pid != keeper and owner.status()["reason"] == "resumed", 5.0)
+        load.succeeds_after(time.monotonic() + 0.2)
+        assert owner.proxy_pid == proxy
+        upgrade(owner)
+    assert sessions.broken() == []
+    assert load.result().failures == {}
+
+
+@pytest.mark.skipif(not FULL, reason="has to be quicker than an upgrade: LBD_FULL=1")
+def test_an_lbd_that_vanishes(lab: Lab) -> None:
+    """It was tried and is gone when it is to be executed: the running one goes on with the new proxy, and says so."""
+    for node in lab.lbs:
+        node.install(lab.directory / "installed")
+    owner = start(lab)
+    assert owner.installed
+    proxy = owner.proxy_pid
+    with ThreadPoolExecutor() as pool, lab.sessions(count=50, interval_ms=20) as sessions:
+        upgrading = pool.submit(owner.lbctl, "upgrade")
+        eventually(lambda: owner.proxy_pid != proxy, 3.0)
+        (owner.installed / "lbd").unlink()
+        done = upgrading.result()
+        assert done.code == 1 and "/lbd cannot be run: No such file" in done.stderr, done
+        assert owner.role() == "active" and len(proxies(owner)) == 1
+        upgrade(owner)
+    assert sessions.broken() == []
+
+
 @pytest.mark.skipif(not FULL, reason="a hundred upgrades: LBD_FULL=1")
 def test_a_hundred_upgrades(lab: Lab, measured: Measured) -> None:
     """A hundred upgrades under load: no session lost, no connect failed, descriptors and memory as at first."""
-    owner = lab.start()
+    owner = start(lab)
 
     def descriptors(pid: int) -> int:
         return len(os.listdir(f"/proc/{pid}/fd"))
@@ -273,7 +380,7 @@ def test_thousands_stand_still_for_moments(lab: Lab, measured: Measured, count: 
     """So many sessions go on in the new proxy after what the keeper measured as their stall."""
     for worker in lab.workers[:2]:
         worker.start_echo()
-    owner = lab.start(lab.config(append=ECHO))
+    owner = start(lab, lab.config(append=ECHO))
     stalls = []
     with lab.crowd(count, topology.ECHO_PORT, rate=2000) as crowd:
         eventually(lambda: crowd.settled(count), 20.0, "all are there")
@@ -286,5 +393,6 @@ def test_thousands_stand_still_for_moments(lab: Lab, measured: Measured, count: 
             assert found and int(found[1]) == count, answer
             stalls.append(float(found[2]))
             alone(owner, but=before)
+            followed(owner)
         assert crowd.ended() == 0
     measured(f"upgrade: {count} sessions stand still", sorted(stalls)[2], "ms", at_most=count / 10)

@@ -3,7 +3,17 @@
 RUN_TESTS := tests/tools/run-tests --build $(B)
 TEST_GROUPS := unit sim replay docs layers lab scenario bench
 SHIMS := $(patsubst tests/lab/shim/%.c,$(B)/tests/lab/%.so,$(sort $(wildcard tests/lab/shim/*.c)))
-TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS) $(FAILOVER_PROBES) $(LOAD_PROGRAMS)
+
+# The daemons as of other versions, for upgrades there and back. "next" speaks a newer version and this one; "later" goes on from
+# what this one leaves, but not the other way. Compiled again is only what knows a version.
+EDITIONS := next later
+EDITION_next := -DSUCCESSION_VERSION=2
+EDITION_later := -DRESUME_VERSION=2
+VERSIONED := $(shell grep -lrE '\b(LB_VERSION|SUCCESSION_VERSION|RESUME_VERSION)\b' --include='*.c' lib daemon/keeper daemon/proxy)
+EDITION_PROGRAMS := $(foreach e,$(EDITIONS),$(B)/editions/$(e)/lbd $(B)/editions/$(e)/lbd-proxy)
+
+TEST_PROGRAMS := $(PROGRAMS) $(UNIT_TESTS) $(SIM) $(FUZZERS) $(PROBES) $(SHIMS) $(EDITION_PROGRAMS) $(FAILOVER_PROBES) \
+	$(LOAD_PROGRAMS)
 LAYER_GATES := layers purity names sizes
 FUZZ_SECONDS ?= 60
 DOC_DIR := $(DESTDIR)$(PREFIX)/share/doc/lbd
@@ -38,11 +48,11 @@ docs: $(PROGRAMS)
 	@$(RUN_TESTS) docs
 lint-layers: $(PROGRAMS)
 	@$(RUN_TESTS) layers
-lab scenario: $(PROGRAMS) $(PROBES) $(SHIMS)
+lab scenario: $(PROGRAMS) $(PROBES) $(SHIMS) $(EDITION_PROGRAMS)
 	@$(RUN_TESTS) $@
 
 # Every fault once, and what was measured as a table in tests/scenario/README.md.
-scenario-table: $(PROGRAMS) $(PROBES) $(SHIMS)
+scenario-table: $(PROGRAMS) $(PROBES) $(SHIMS) $(EDITION_PROGRAMS)
 	@tests/tools/scenario-table --build $(B)
 
 # The product on the reference cluster inside this machine; needs no root beyond installing packages.
@@ -110,3 +120,22 @@ $(B)/tests/lab/%.so: tests/lab/shim/%.c
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -o $@ $< -ldl
+
+# of(EDITION, OBJECTS): those of them that the edition has of its own; rest(OBJECTS): the others.
+of = $(patsubst $(B)/%,$(B)/editions/$(1)/%,$(filter $(call objects,$(VERSIONED)),$(2)))
+rest = $(filter-out $(call objects,$(VERSIONED)),$(1))
+
+define edition
+$(B)/editions/$(1)/%.o: override VERSION := $(VERSION)+$(1)
+$(B)/editions/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(EDITION_$(1)) -c -o $$@ $$<
+$(B)/editions/$(1)/lbd: $$(call of,$(1),$$(KEEPER_OBJ) $$(LIB_OBJ)) $$(call rest,$$(KEEPER_OBJ)) $(B)/libsys.a $(B)/liblb.a
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(KEEPER_LIBS)
+$(B)/editions/$(1)/lbd-proxy: $$(call of,$(1),$$(PROXY_OBJ) $$(LIB_OBJ)) $$(call rest,$$(PROXY_OBJ)) $(B)/libsys.a $(B)/liblb.a
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PROXY_LIBS)
+endef
+$(foreach e,$(EDITIONS),$(eval $(call edition,$(e))))

@@ -1,8 +1,11 @@
-/* What a crashed keeper leaves behind, byte for byte, and when the next one may go on in its place. */
+/* What a keeper leaves behind, byte for byte, what one says that may follow it, and when it may go on in its place. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <lb/bytes.h>
+#include <lb/hash.h>
 #include <lb/resume.h>
 #include <lb/vrrp_fsm.h>
 
@@ -115,6 +118,88 @@ START_TEST(garbage_is_no_record)
 }
 END_TEST
 
+/* Whole, but of a version that is not known here. */
+START_TEST(a_record_of_another_version_is_none)
+{
+	struct resume_record r;
+	uint64_t at;
+
+	for (uint64_t version = 0; version < 4; version++) {
+		start_over();
+		write_active(1);
+		uint8_t *slot = area + RESUME_AREA_BYTES / 2;
+		lb_put64(slot, 0x6c62647265730000 | version);
+		lb_put64(slot + 80, lb_hash(slot, 80));
+		ck_assert_int_eq(resume_record_read(area, sizeof(area), &at, &r), version == 1);
+	}
+}
+END_TEST
+
+START_TEST(an_answer_is_this_line)
+{
+	const struct resume_answer answer = {1, 12, "0.2.0-1"};
+	char line[64];
+
+	ck_assert(resume_answer_write(&answer, line, sizeof(line)));
+	ck_assert_str_eq(line, "resume=1-12 lbd=0.2.0-1");
+	ck_assert(resume_answer_write(&answer, line, sizeof("resume=1-12 lbd=0.2.0-1")));
+	ck_assert(!resume_answer_write(&answer, line, sizeof("resume=1-12 lbd=0.2.0-1") - 1));
+}
+END_TEST
+
+START_TEST(an_answer_is_read)
+{
+	/* What a later program says besides, in lines of its own. */
+	static const char text[] = "resume=1-12 lbd=0.2.0 (beta)\nmore=yes\n";
+	struct resume_answer answer;
+
+	ck_assert(resume_answer_read(text, &answer));
+	ck_assert_uint_eq(answer.oldest, 1);
+	ck_assert_uint_eq(answer.newest, 12);
+	ck_assert_str_eq(answer.version, "0.2.0 (beta)");
+}
+END_TEST
+
+START_TEST(anything_else_is_no_answer)
+{
+	static const char *const others[] = {
+	    "",
+	    "\n",
+	    "--resume-test --config /etc/lbd/lbd.yaml\n",
+	    "resume=1-1 lbd=0.2.0", /* cut */
+	    "resume=1-1 lbd=\n",
+	    "resume=1 lbd=0.2.0\n",
+	    "resume=1-1 haproxy=2.8\n",
+	    "resume=0-1 lbd=0.2.0\n",
+	    "resume=2-1 lbd=0.2.0\n",
+	    "resume=-1-1 lbd=0.2.0\n",
+	    "resume=1--1 lbd=0.2.0\n",
+	    "resume=1-999999 lbd=0.2.0\n",
+	};
+	struct resume_answer answer = {7, 7, "as it was"};
+	char line[160];
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_msg(!resume_answer_read(others[i], &answer), "%s", others[i]);
+	/* As long as it may be, and longer. */
+	snprintf(line, sizeof(line), "resume=1-1 lbd=%0*d\n", (int)sizeof(answer.version), 0);
+	ck_assert(!resume_answer_read(line, &answer));
+	ck_assert_uint_eq(answer.oldest, 7);
+	ck_assert_str_eq(answer.version, "as it was");
+	snprintf(line, sizeof(line), "resume=1-1 lbd=%0*d\n", (int)sizeof(answer.version) - 1, 0);
+	ck_assert(resume_answer_read(line, &answer));
+}
+END_TEST
+
+START_TEST(what_this_program_leaves_must_be_understood)
+{
+	ck_assert(resume_answer_fits(&(struct resume_answer){RESUME_VERSION, RESUME_VERSION, ""}));
+	ck_assert(resume_answer_fits(&(struct resume_answer){1, RESUME_VERSION + 5, ""}));
+	ck_assert(!resume_answer_fits(&(struct resume_answer){RESUME_VERSION + 1, RESUME_VERSION + 5, ""}));
+	ck_assert(!resume_answer_fits(&(struct resume_answer){0, RESUME_VERSION - 1, ""}));
+}
+END_TEST
+
 static enum resume_verdict judge(const struct resume_record *r, lb_time now)
 {
 	return resume_judge(r, &(struct resume_facts){.boot_id = active.boot_id,
@@ -167,6 +252,11 @@ int main(void)
 	tcase_add_test(tc, the_latest_record_is_read);
 	tcase_add_test(tc, a_torn_record_leaves_the_one_before);
 	tcase_add_test(tc, garbage_is_no_record);
+	tcase_add_test(tc, a_record_of_another_version_is_none);
+	tcase_add_test(tc, an_answer_is_this_line);
+	tcase_add_test(tc, an_answer_is_read);
+	tcase_add_test(tc, anything_else_is_no_answer);
+	tcase_add_test(tc, what_this_program_leaves_must_be_understood);
 	tcase_add_test(tc, only_for_as_long_as_the_lease_lasts);
 	tcase_add_test(tc, only_the_same_owner_goes_on);
 	suite_add_tcase(suite, tc);

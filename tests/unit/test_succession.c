@@ -82,6 +82,19 @@ START_TEST(a_frame_is_written_as_the_layout_says)
 }
 END_TEST
 
+/* The newest that both speak; this program speaks 1 alone. */
+START_TEST(both_speak_a_common_version)
+{
+	ck_assert_int_eq(SUCCESSION_OLDEST, 1);
+	ck_assert_int_eq(SUCCESSION_VERSION, 1);
+	ck_assert_uint_eq(succession_common(&(struct succession_frame){.oldest = 1, .newest = 1}), 1);
+	ck_assert_uint_eq(succession_common(&(struct succession_frame){.oldest = 1, .newest = 9}), 1);
+	ck_assert_uint_eq(succession_common(&(struct succession_frame){.oldest = 0, .newest = 1}), 1);
+	ck_assert_uint_eq(succession_common(&(struct succession_frame){.oldest = 2, .newest = 9}), 0);
+	ck_assert_uint_eq(succession_common(&(struct succession_frame){.oldest = 0, .newest = 0}), 0);
+}
+END_TEST
+
 START_TEST(a_fact_is_written_as_the_layout_says)
 {
 	struct succession_fact fact = {
@@ -191,6 +204,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tests, a_frame_is_written_as_the_layout_says);
+	tcase_add_test(tests, both_speak_a_common_version);
 	tcase_add_test(tests, a_fact_is_written_as_the_layout_says);
 	tcase_add_test(tests, a_newer_program_may_tell_more_in_a_fact);
 	tcase_add_test(tests, every_field_of_a_session_comes_back);

@@ -52,7 +52,8 @@ static void setup(void)
 						     .vip_count = 1};
 	picture.keeper.vips[0] = (struct lb_snapshot_vip){.interface = "enp5s0", .present = true};
 	lb_addr_parse("10.196.35.30", &picture.keeper.vips[0].address);
-	picture.keeper.nodes[0] = (struct lb_snapshot_node){.name = "k8s-lb-1", .self = true, .role = VRRP_ACTIVE};
+	picture.keeper.nodes[0] =
+	    (struct lb_snapshot_node){.name = "k8s-lb-1", .self = true, .role = VRRP_ACTIVE, .version = "0.1.0"};
 	lb_addr_parse("10.196.35.25", &picture.keeper.nodes[0].address);
 	picture.keeper.nodes[1] = (struct lb_snapshot_node){.name = "k8s-lb-2",
 							    .role = VRRP_BACKUP,
@@ -142,7 +143,7 @@ START_TEST(no_key_of_the_api_is_missing)
 	} rows[] = {
 	    {"",			   "cluster node version config uptime_seconds role since reason owner standby vips nodes services"	 },
 	    {"vips.0",		       "address interface present fenced"								    },
-	    {"nodes.0",			"name address self role can_serve"								    },
+	    {"nodes.0",			"name address self role can_serve version"								  },
 	    {"nodes.1",			"name address self role can_serve heard_ms hears_us config version"				   },
 	    {"services.0",		   "name listen balance sessions sessions_total bytes_in bytes_out servers"				   },
 	    {"services.0.servers.0",	     "name address state admin weight effective_weight backup sessions sessions_total "

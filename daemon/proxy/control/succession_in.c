@@ -74,6 +74,7 @@ static void on_frame(void *ctx, const struct succession_parcel *parcel)
 {
 	struct succession *s = ctx;
 
+	succession_link_speak(s->link, parcel->frame.newest);
 	if (parcel->frame.type == SUCCESSION_SESSIONS) {
 		take_sessions(s, parcel);
 		return;

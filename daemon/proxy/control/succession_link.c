@@ -16,6 +16,7 @@ struct succession_link {
 	struct ev_loop *loop;
 	struct succession_link_hooks hooks;
 	ev_io io;
+	uint16_t version; /* is spoken; 0: the heir has not been answered */
 };
 
 union rights {
@@ -64,6 +65,22 @@ static enum succession_sent transmit(int fd, const uint8_t frame[static SUCCESSI
 											      : SUCCESSION_BROKEN;
 }
 
+void succession_link_speak(struct succession_link *l, uint16_t version)
+{
+	l->version = version;
+}
+
+static void write_frame(const struct succession_link *l, const struct succession_frame *what,
+			uint8_t out[static SUCCESSION_FRAME])
+{
+	struct succession_frame frame = *what;
+
+	frame.oldest = l->version ? l->version : SUCCESSION_OLDEST;
+	frame.newest = l->version ? l->version : SUCCESSION_VERSION;
+	frame.format = SESSION_STATE_FORMAT;
+	succession_frame_encode(&frame, out);
+}
+
 enum succession_sent succession_link_send(struct succession_link *l, const struct succession_parcel *parcel)
 {
 	uint8_t frame[SUCCESSION_FRAME];
@@ -83,7 +100,7 @@ enum succession_sent succession_link_send(struct succession_link *l, const struc
 	}
 	if (parcel->fd_count > 0)
 		memcpy(fds + count, parcel->fds, parcel->fd_count * sizeof(int));
-	succession_frame_encode(&parcel->frame, frame);
+	write_frame(l, &parcel->frame, frame);
 	sent = transmit(l->io.fd, frame, fds, count + parcel->fd_count);
 	if (count > 0)
 		close(fds[0]);
@@ -93,12 +110,8 @@ enum succession_sent succession_link_send(struct succession_link *l, const struc
 enum succession_sent succession_link_say(struct succession_link *l, enum succession_type type, uint32_t count)
 {
 	return succession_link_send(l, &(struct succession_parcel){
-					   .frame = {.type = type,
-						     .oldest = SUCCESSION_VERSION,
-						     .newest = SUCCESSION_VERSION,
-						     .format = SESSION_STATE_FORMAT,
-						     .count = count}
-	    });
+					   .frame = {.type = type, .count = count}
+	  });
 }
 
 /* ---- receive ---- */

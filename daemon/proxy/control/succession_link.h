@@ -39,9 +39,11 @@ enum succession_sent {
 	SUCCESSION_BROKEN, /* errno says how */
 };
 
-/* Everything stays the caller's; frame.size bytes and fd_count descriptors are sent along. */
+/* What is spoken from now on; the heir speaks as it is spoken to. */
+void succession_link_speak(struct succession_link *l, uint16_t version);
+/* Everything stays the caller's; frame.size bytes and fd_count descriptors are sent along. Versions are filled in. */
 enum succession_sent succession_link_send(struct succession_link *l, const struct succession_parcel *parcel);
-/* A frame alone, about so many sessions. */
+/* A frame alone, about so many sessions; HELLO tells every version that this program speaks. */
 enum succession_sent succession_link_say(struct succession_link *l, enum succession_type type, uint32_t count);
 
 #endif

@@ -61,9 +61,6 @@ static void on_told(void *ctx, struct message *m)
 	struct succession *s = ctx;
 	struct succession_parcel batch = {
 	    .frame = {.type = SUCCESSION_SESSIONS,
-		      .oldest = SUCCESSION_VERSION,
-		      .newest = SUCCESSION_VERSION,
-		      .format = SESSION_STATE_FORMAT,
 		      .worker = m->worker,
 		      .count = m->count,
 		      .size = (uint32_t)m->size,
@@ -129,12 +126,7 @@ static void on_held(void *ctx, struct message *m)
 
 static bool send_facts(struct succession *s)
 {
-	struct succession_parcel parcel = {
-	    .frame = {.type = SUCCESSION_FACTS,
-		      .oldest = SUCCESSION_VERSION,
-		      .newest = SUCCESSION_VERSION,
-		      .format = SESSION_STATE_FORMAT}
-	     };
+	struct succession_parcel parcel = {.frame = {.type = SUCCESSION_FACTS}};
 	size_t size;
 	bool sent;
 
@@ -168,17 +160,19 @@ static void on_all_held(void *ctx)
 
 static void greet(struct succession *s, const struct succession_frame *hello)
 {
+	uint16_t version = succession_common(hello);
 	char text[160];
 
-	if (hello->oldest > SUCCESSION_VERSION || hello->newest < SUCCESSION_VERSION ||
-	    hello->format < SESSION_STATE_FORMAT) {
+	if (version == 0 || hello->format < SESSION_STATE_FORMAT) {
 		snprintf(text, sizeof(text),
 			 "the new proxy takes sessions in version %u to %u, format %u; the running one gives them in "
-			 "version %d, format %d",
-			 hello->oldest, hello->newest, hello->format, SUCCESSION_VERSION, SESSION_STATE_FORMAT);
+			 "version %d to %d, format %d",
+			 hello->oldest, hello->newest, hello->format, SUCCESSION_OLDEST, SUCCESSION_VERSION,
+			 SESSION_STATE_FORMAT);
 		fail(s, text);
 		return;
 	}
+	succession_link_speak(s->link, version);
 	s->phase = SUCCESSION_HOLDING;
 	s->resting = 0;
 	crew_ask(s->params.crew,

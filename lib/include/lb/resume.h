@@ -16,10 +16,20 @@
 
 #define RESUME_BOOT_ID_BYTES 16
 #define RESUME_AREA_BYTES    256
+/*
+ * Of the record, of the names under which descriptors are kept and of what lies in the kernel meanwhile: the one that
+ * this program leaves, and the oldest that it goes on from. With what another program left it begins anew.
+ */
+#ifndef RESUME_VERSION
+#define RESUME_VERSION 1
+#endif
+#ifndef RESUME_OLDEST
+#define RESUME_OLDEST 1
+#endif
 
 struct resume_record {
 	uint8_t boot_id[RESUME_BOOT_ID_BYTES];
-	uint64_t identity; /* of program and election: both must be the same to go on (a hash made by the caller) */
+	uint64_t identity; /* of the election: it must be the same to go on (a hash made by the caller) */
 	bool active;
 	bool arp_guarded, guarded; /* the kernel guards the VIPs by tables, also in ARP */
 	lb_time advert;		   /* boot time of the last advert as Active that the kernel took; 0 none */
@@ -33,7 +43,7 @@ enum resume_verdict {
 	RESUME_ACTIVE,
 	RESUME_NOTHING_KEPT, /* the area holds no whole record */
 	RESUME_OTHER_BOOT,
-	RESUME_OTHER_ELECTION, /* another program, node, VRID or list of VIPs */
+	RESUME_OTHER_ELECTION, /* another node, VRID or list of VIPs */
 	RESUME_NOT_ACTIVE,
 	RESUME_TOO_OLD, /* the lease is over, a peer may have taken */
 	RESUME_VERDICT_COUNT_,
@@ -49,6 +59,19 @@ void resume_record_write(uint8_t area[RESUME_AREA_BYTES], uint64_t *generation, 
  * *generation is where resume_record_write goes on, also after false.
  */
 bool resume_record_read(const uint8_t *area, size_t len, uint64_t *generation, struct resume_record *record);
+
+/* What a program says of itself that is asked whether it would go on in the place of another one. */
+struct resume_answer {
+	unsigned oldest, newest; /* versions of what it goes on from */
+	char version[96];	 /* of the program */
+};
+
+/* One line, without its end. False: it does not fit into room. */
+bool resume_answer_write(const struct resume_answer *answer, char *out, size_t room);
+/* The first line of text, which has an end. False: it is no such answer, and out is as it was. */
+bool resume_answer_read(const char *text, struct resume_answer *out);
+/* Does it go on from what this program leaves? */
+bool resume_answer_fits(const struct resume_answer *answer);
 
 struct resume_facts {
 	const uint8_t *boot_id;

@@ -22,6 +22,9 @@ const char *lb_admin_name(enum lb_admin_state admin); /* "ready", "drain", "main
 /* Instants that people see: nanoseconds since 1970 (UTC); 0 = never. */
 typedef int64_t lb_wall;
 
+#define LB_UPGRADE_TEXT	     192
+#define LB_UPGRADE_UNDER_WAY "under way"
+
 #define LB_TRANSITIONS_KINDS VRRP_REASON_COUNT_
 
 struct lb_snapshot_vip {
@@ -82,6 +85,7 @@ struct lb_snapshot_keeper {
 	enum lb_fence_mode fence_in_force;  /* what is really enforced */
 	bool foreign_owner; /* somebody else answers for a VIP while we own it (or nobody of us should) */
 	uint8_t foreign_mac[6];
+	char upgrade[LB_UPGRADE_TEXT]; /* "" none, "under way", or why the last one left the keeper as it was */
 };
 
 /* What only grows, at one moment. */

@@ -20,11 +20,13 @@
 
 #include <lb/session_state.h>
 
-/* Of the conversation; of a session's record SESSION_STATE_FORMAT. */
+/* Of the conversation: the newest and the oldest that this program speaks. Of a session's record SESSION_STATE_FORMAT.
+ */
 #ifndef SUCCESSION_VERSION
 #define SUCCESSION_VERSION 1
 #endif
-#define SUCCESSION_FRAME 32
+#define SUCCESSION_OLDEST 1
+#define SUCCESSION_FRAME  32
 
 enum succession_type {
 	SUCCESSION_HELLO = 1,
@@ -49,6 +51,8 @@ struct succession_frame {
 void succession_frame_encode(const struct succession_frame *frame, uint8_t out[static SUCCESSION_FRAME]);
 /* False: it is none of these. Versions are the caller's to judge. */
 bool succession_frame_decode(const uint8_t *in, size_t len, struct succession_frame *out);
+/* The newest version that this program and the sender of the HELLO both speak; 0: there is none. */
+uint16_t succession_common(const struct succession_frame *hello);
 
 /* ---- facts: a kind, names, a text, numbers in an order that only grows ---- */
 

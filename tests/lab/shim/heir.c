@@ -1,13 +1,14 @@
 /*
  * Preloaded into lbd, and so into each lbd-proxy that it starts: one that the file $LAB_HEIR has a word for behaves
  * like a broken program. "exit" ends at once, "hang" does nothing, "version" speaks a hand-over that nobody knows,
- * "crash" dies while it takes the second lot of sessions.
+ * "crash" dies while it takes the second lot of sessions. "lbd-hang": an lbd that is tried does nothing.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,20 +23,21 @@ static char fault[16];
 static int lots;
 
 /* Before main, as a program that gives up its rights cannot open files later. */
-__attribute__((constructor)) static void read_fault(void)
+__attribute__((constructor)) static void read_fault(int argc, char **argv)
 {
 	const char *path = getenv("LAB_HEIR");
-	int fd =
-	    path && strcmp(program_invocation_short_name, "lbd-proxy") == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	bool tried = argc > 1 && strcmp(argv[1], "--resume-test") == 0;
+	bool heir = tried || strcmp(program_invocation_short_name, "lbd-proxy") == 0;
+	int fd = path && heir ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd < 0)
 		return;
 	if (read(fd, fault, sizeof(fault) - 1) < 0)
 		fault[0] = '\0';
 	close(fd);
-	if (strcmp(fault, "exit") == 0)
+	if (!tried && strcmp(fault, "exit") == 0)
 		_exit(7);
-	while (strcmp(fault, "hang") == 0)
+	while (strcmp(fault, tried ? "lbd-hang" : "hang") == 0)
 		poll(NULL, 0, -1);
 }
 
