@@ -11,6 +11,12 @@
 #include "daemon/sys/clock.h"
 #include "daemon/sys/nft.h"
 
+/*
+ * For this much longer than the lease connections that stand may end what they were about. By default that is 10 ms
+ * past the earliest moment at which the next owner may take the VIP; clients' packets go to that one from then on.
+ */
+#define LINGER LB_MSEC(20)
+
 struct fence {
 	enum lb_fence_mode wished, in_force;
 	struct nft *nft; /* NULL: not available, because of: */
@@ -148,11 +154,11 @@ void fence_renew(struct fence *f, lb_time now, lb_duration length)
 
 	if (!guarded(f))
 		return;
-	rc = nft_lease(f->nft, length);
+	rc = nft_lease(f->nft, length, LINGER);
 	if (rc == -ENOENT) {
 		lb_warning("fence was removed by somebody else; setting it up again");
 		install(f);
-		rc = guarded(f) ? nft_lease(f->nft, length) : 0;
+		rc = guarded(f) ? nft_lease(f->nft, length, LINGER) : 0;
 	}
 	if (rc == 0)
 		f->leased_until = now + length;

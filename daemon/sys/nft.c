@@ -24,14 +24,16 @@
 #define PROBE_SECOND LB_SEC(60)
 static const struct lb_addr probe_address = {.family = AF_INET, .bytes = {0}};
 
+#define LINGER_SETS (sizeof(nft_set_linger) / sizeof(nft_set_linger[0]))
+
 struct nft {
 	struct mnl_socket *socket;
 	unsigned port;
 	struct lb_addr *vips;
 	size_t vip_count;
-	bool arp;	   /* the arp table is installed */
-	bool extends;	   /* adding an element again extends its life (Linux 6.12); else it is deleted in between */
-	lb_duration built; /* the length that `lease` was built for; 0 none */
+	bool arp;     /* the arp table is installed */
+	bool extends; /* adding an element again extends its life (Linux 6.12); else it is deleted in between */
+	lb_duration built, built_linger; /* the lengths that `lease` was built for; 0 none */
 	struct nft_batch lease, scratch;
 	char answer[16384];
 };
@@ -301,14 +303,17 @@ static size_t lease_sets(const struct nft *n)
 	return n->arp ? 3 : 2;
 }
 
-int nft_lease(struct nft *n, lb_duration length)
+int nft_lease(struct nft *n, lb_duration length, lb_duration linger)
 {
-	if (n->built != length) {
+	if (n->built != length || n->built_linger != linger) {
 		nft_batch_begin(&n->lease);
 		for (size_t i = 0; i < lease_sets(n); i++)
 			put_lasting(n, &n->lease, &nft_set_leases[i], n->vips, n->vip_count, length);
+		for (size_t i = 0; i < LINGER_SETS; i++)
+			put_lasting(n, &n->lease, &nft_set_linger[i], n->vips, n->vip_count, length + linger);
 		nft_batch_end(&n->lease);
 		n->built = length;
+		n->built_linger = linger;
 	}
 	return send_batch(n, &n->lease);
 }
@@ -319,6 +324,8 @@ int nft_end_lease(struct nft *n)
 
 	for (size_t i = 0; i < lease_sets(n); i++)
 		put_gone(b, &nft_set_leases[i], n->vips, n->vip_count);
+	for (size_t i = 0; i < LINGER_SETS; i++)
+		put_gone(b, &nft_set_linger[i], n->vips, n->vip_count);
 	return send_scratch(n);
 }
 

@@ -1,9 +1,10 @@
 /*
  * The kernel's lease on the VIPs: tables `lbd` of nf_tables in the families inet and arp, owned by lbd alone.
  *
- * Packets to or from a VIP, ARP answers for it and neighbour solicitations of it pass only while the VIP's element in
- * the set of leases lives. Elements end by themselves, so the proof of life is a refresh. New connections to a VIP
- * that is `closing` are dropped: the client's retransmission finds the next owner.
+ * New connections to a VIP, ARP answers for it and neighbour solicitations of it pass only while the VIP's element in
+ * the set of leases lives, every other packet to or from it a little longer: a request that was taken in at the last
+ * moment is still answered. Elements end by themselves, so the proof of life is a refresh. New connections to a
+ * VIP that is `closing` are dropped: the client's retransmission finds the next owner.
  */
 #ifndef SYS_NFT_H
 #define SYS_NFT_H
@@ -38,11 +39,11 @@ int nft_remove(struct nft *n);
 bool nft_held_by_another(struct nft *n);
 
 /*
- * Lease every installed VIP for that long from now; allocates nothing unless the length changed. 0 or -errno; -ENOENT:
- * somebody removed our tables.
+ * Lease every installed VIP for that long from now, and let connections that stand linger for that much longer;
+ * allocates nothing unless one of the two changed. 0 or -errno; -ENOENT: somebody removed our tables.
  */
-int nft_lease(struct nft *n, lb_duration length);
-/* End every lease now. */
+int nft_lease(struct nft *n, lb_duration length, lb_duration linger);
+/* End every lease now, and whatever lingers. */
 int nft_end_lease(struct nft *n);
 
 /* Drop new connections to every VIP for that long; 0 ends it. */

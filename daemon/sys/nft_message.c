@@ -33,6 +33,10 @@ const struct nft_set_name nft_set_leases[3] = {
     {NFPROTO_INET, "lease6", AF_INET6},
     {NFPROTO_ARP,  "lease4", AF_INET },
 };
+const struct nft_set_name nft_set_linger[2] = {
+    {NFPROTO_INET, "linger4", AF_INET },
+    {NFPROTO_INET, "linger6", AF_INET6},
+};
 const struct nft_set_name nft_set_closing[2] = {
     {NFPROTO_INET, "closing4", AF_INET },
     {NFPROTO_INET, "closing6", AF_INET6},
@@ -220,11 +224,14 @@ static void put_inet_guard(struct nft_batch *b)
 		put_set(b, &nft_set_vips[i], (uint32_t)i + 1, 0);
 		put_set(b, &nft_set_leases[i], (uint32_t)i + 3, NFT_SET_TIMEOUT);
 		put_set(b, &nft_set_closing[i], (uint32_t)i + 5, NFT_SET_TIMEOUT);
+		put_set(b, &nft_set_linger[i], (uint32_t)i + 7, NFT_SET_TIMEOUT);
 	}
 	put_chain(b, NFPROTO_INET, "input", NF_INET_LOCAL_IN, PRIORITY_RAW);
 	put_chain(b, NFPROTO_INET, "output", NF_INET_LOCAL_OUT, PRIORITY_RAW);
 	put_rule(b, NFPROTO_INET, "input", nft_rule_to_vip4);
 	put_rule(b, NFPROTO_INET, "input", nft_rule_to_vip6);
+	put_rule(b, NFPROTO_INET, "input", nft_rule_syn_to_vip4);
+	put_rule(b, NFPROTO_INET, "input", nft_rule_syn_to_vip6);
 	put_rule(b, NFPROTO_INET, "input", nft_rule_solicit_vip6);
 	put_rule(b, NFPROTO_INET, "input", nft_rule_syn_to_closing4);
 	put_rule(b, NFPROTO_INET, "input", nft_rule_syn_to_closing6);

@@ -46,6 +46,6 @@ bool nft_put_elements(struct nft_batch *b, enum nft_element_verb verb, const str
 		      const struct lb_addr *addresses, size_t count, lb_duration lasting);
 
 /* The sets of our tables. */
-extern const struct nft_set_name nft_set_vips[3], nft_set_leases[3], nft_set_closing[2];
+extern const struct nft_set_name nft_set_vips[3], nft_set_leases[3], nft_set_linger[2], nft_set_closing[2];
 
 #endif

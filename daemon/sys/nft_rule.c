@@ -27,25 +27,43 @@
 const struct nft_match nft_rule_to_vip4[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV4},
 	{NFT_MATCH_IN, DADDR4, .set = "vips4"},
-	{NFT_MATCH_NOT_IN, DADDR4, .set = "lease4"},
+	{NFT_MATCH_NOT_IN, DADDR4, .set = "linger4"},
 	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_to_vip6[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV6},
 	{NFT_MATCH_IN, DADDR6, .set = "vips6"},
-	{NFT_MATCH_NOT_IN, DADDR6, .set = "lease6"},
+	{NFT_MATCH_NOT_IN, DADDR6, .set = "linger6"},
 	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_from_vip4[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV4},
 	{NFT_MATCH_IN, SADDR4, .set = "vips4"},
-	{NFT_MATCH_NOT_IN, SADDR4, .set = "lease4"},
+	{NFT_MATCH_NOT_IN, SADDR4, .set = "linger4"},
 	{.kind = NFT_MATCH_END},
 };
 const struct nft_match nft_rule_from_vip6[] = {
 	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV6},
 	{NFT_MATCH_IN, SADDR6, .set = "vips6"},
-	{NFT_MATCH_NOT_IN, SADDR6, .set = "lease6"},
+	{NFT_MATCH_NOT_IN, SADDR6, .set = "linger6"},
+	{.kind = NFT_MATCH_END},
+};
+
+/* Without a lease no connection begins, while those that stand may end what they were about. */
+const struct nft_match nft_rule_syn_to_vip4[] = {
+	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV4},
+	{NFT_MATCH_L4PROTO, .value = IPPROTO_TCP},
+	{NFT_MATCH_IN, DADDR4, .set = "vips4"},
+	{NFT_MATCH_NOT_IN, DADDR4, .set = "lease4"},
+	{NFT_MATCH_BYTE, TCP_FLAGS, .mask = TCP_FLAGS_MASK, .value = TCP_SYN_ONLY},
+	{.kind = NFT_MATCH_END},
+};
+const struct nft_match nft_rule_syn_to_vip6[] = {
+	{NFT_MATCH_NFPROTO, .value = NFPROTO_IPV6},
+	{NFT_MATCH_L4PROTO, .value = IPPROTO_TCP},
+	{NFT_MATCH_IN, DADDR6, .set = "vips6"},
+	{NFT_MATCH_NOT_IN, DADDR6, .set = "lease6"},
+	{NFT_MATCH_BYTE, TCP_FLAGS, .mask = TCP_FLAGS_MASK, .value = TCP_SYN_ONLY},
 	{.kind = NFT_MATCH_END},
 };
 

@@ -25,8 +25,8 @@ struct nft_match {
 };
 
 extern const struct nft_match nft_rule_to_vip4[], nft_rule_to_vip6[], nft_rule_from_vip4[], nft_rule_from_vip6[],
-    nft_rule_solicit_vip6[], nft_rule_syn_to_closing4[], nft_rule_syn_to_closing6[], nft_rule_arp_for_vip[],
-    nft_rule_arp_from_vip[];
+    nft_rule_syn_to_vip4[], nft_rule_syn_to_vip6[], nft_rule_solicit_vip6[], nft_rule_syn_to_closing4[],
+    nft_rule_syn_to_closing6[], nft_rule_arp_for_vip[], nft_rule_arp_from_vip[];
 
 /* NULL when memory is short; freed by the caller. */
 struct nftnl_rule *nft_rule_make(const struct nft_match *matches);

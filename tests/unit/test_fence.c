@@ -21,7 +21,8 @@
 #include "daemon/sys/rtnl.h"
 #include "daemon/sys/rtnl_monitor.h"
 
-#define LEASE LB_MSEC(200)
+#define LEASE  LB_MSEC(200)
+#define LINGER LB_MSEC(20)
 
 static const struct lb_addr vip = {
     .family = AF_INET, .bytes = {10, 9, 0, 100}
@@ -218,9 +219,9 @@ START_TEST(packets_pass_only_while_the_lease_lives)
 
 	struct nft *n = guard();
 	ck_assert(!reaches(&vip));
-	ck_assert_int_eq(nft_lease(n, LEASE), 0);
+	ck_assert_int_eq(nft_lease(n, LEASE, LINGER), 0);
 	ck_assert(reaches(&vip));
-	nap(LEASE + LB_MSEC(30));
+	nap(LEASE + LINGER + LB_MSEC(30));
 	ck_assert(!reaches(&vip));
 
 	ck_assert_int_eq(nft_remove(n), 0);
@@ -237,7 +238,7 @@ START_TEST(renewing_extends_the_lease_without_a_gap)
 	struct nft *n = guard();
 
 	for (int i = 0; i < 60; i++) {
-		ck_assert_int_eq(nft_lease(n, LEASE), 0);
+		ck_assert_int_eq(nft_lease(n, LEASE, LINGER), 0);
 		nap(LB_MSEC(10));
 		ck_assert_msg(reaches(&vip), "closed after %d renewals", i + 1);
 	}
@@ -289,7 +290,7 @@ START_TEST(closing_holds_new_connections_back_and_spares_old_ones)
 	    new = socket(AF_INET, SOCK_STREAM, 0);
 	char byte;
 
-	ck_assert_int_eq(nft_lease(n, LB_SEC(10)), 0);
+	ck_assert_int_eq(nft_lease(n, LB_SEC(10), LINGER), 0);
 	ck_assert(connects(old, &sa));
 	int accepted = accept(listener, NULL, NULL);
 	ck_assert_int_eq(nft_closing(n, LB_SEC(10)), 0);
@@ -301,6 +302,37 @@ START_TEST(closing_holds_new_connections_back_and_spares_old_ones)
 	int later = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert(connects(later, &sa));
 	close(later);
+	close(new);
+	close(old);
+	close(accepted);
+	close(listener);
+	nft_close(n);
+	rtnl_close(r);
+}
+END_TEST
+
+/* What was taken in at the last moment is answered; nothing new begins, and soon nothing passes at all. */
+START_TEST(a_connection_outlives_the_lease_for_a_moment)
+{
+	enter_namespace();
+	struct rtnl *r = with_address(&vip, RTNL_FOREVER);
+	struct nft *n = guard();
+	struct sockaddr_in sa;
+	int listener = listen_on(&vip, &sa), old = socket(AF_INET, SOCK_STREAM, 0),
+	    new = socket(AF_INET, SOCK_STREAM, 0);
+	char byte;
+
+	ck_assert_int_eq(nft_lease(n, LEASE, LB_SEC(10)), 0);
+	ck_assert(connects(old, &sa));
+	int accepted = accept(listener, NULL, NULL);
+	nap(LEASE + LB_MSEC(30));
+	ck_assert(!connects(new, &sa));
+	ck_assert_int_eq(send(old, "x", 1, 0), 1);
+	ck_assert_int_eq(recv(accepted, &byte, 1, MSG_DONTWAIT), 1);
+
+	ck_assert_int_eq(nft_end_lease(n), 0);
+	ck_assert_int_eq(send(old, "y", 1, 0), 1);
+	ck_assert_int_eq(recv(accepted, &byte, 1, MSG_DONTWAIT), -1);
 	close(new);
 	close(old);
 	close(accepted);
@@ -322,7 +354,7 @@ START_TEST(the_guard_outlives_its_process)
 	ck_assert(!reaches(&vip));
 	ck_assert_int_eq(nft_remove(next), 0);
 	ck_assert_int_eq(nft_remove(next), 0);
-	ck_assert_int_eq(nft_lease(next, LEASE), -ENOENT);
+	ck_assert_int_eq(nft_lease(next, LEASE, LINGER), -ENOENT);
 	ck_assert(reaches(&vip));
 	nft_close(next);
 	rtnl_close(r);
@@ -342,6 +374,7 @@ int main(void)
 	tcase_add_test(lease, renewing_extends_the_lease_without_a_gap);
 	tcase_add_test(lease, other_addresses_are_none_of_its_business);
 	tcase_add_test(lease, closing_holds_new_connections_back_and_spares_old_ones);
+	tcase_add_test(lease, a_connection_outlives_the_lease_for_a_moment);
 	tcase_add_test(lease, the_guard_outlives_its_process);
 	suite_add_tcase(suite, address);
 	suite_add_tcase(suite, lease);
