@@ -208,8 +208,10 @@ static void handle(struct election *e, const struct vrrp_received *received)
 	}
 	e->counters.accepted[in.form]++;
 	note_jitter(e, &in.advert, received->at);
-	if (node >= 0)
+	if (node >= 0) {
 		e->nodes[node].advert_at = received->at;
+		peer_link_advert(e->peer_link, (size_t)node, received->at);
+	}
 	compare_lists(e, &in.advert);
 	note_losing(e, &in.advert, received->at);
 	election_step(e, &(struct vrrp_event){

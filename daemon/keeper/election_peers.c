@@ -193,6 +193,8 @@ static void watch_node(struct election *e, size_t i)
 
 	watch_adverts(e, i);
 	alarm_when(e, &n->alarm_deaf, facts->heard && !facts->hears_us, i, "it does not hear this node's peer link");
+	alarm_when(e, &n->alarm_detour, facts->heard && facts->detoured, i,
+		   "it is heard by way of the servers alone; is the network between the nodes broken?");
 	alarm_when(e, &n->alarm_differs, facts->heard && facts->last.config_hash != e->conf->hash, i,
 		   "its configuration differs from this node's");
 }

@@ -47,6 +47,7 @@ struct election_node {
 	vrrp_sequence sequence;
 	bool alarm_silent;  /* says it is active, but no advert comes */
 	bool alarm_deaf;    /* does not hear us */
+	bool alarm_detour;  /* is heard by way of servers alone */
 	bool alarm_differs; /* another configuration */
 };
 

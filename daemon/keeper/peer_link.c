@@ -8,38 +8,18 @@
 #include <unistd.h>
 
 #include <lb/log.h>
-#include <lb/ratelimit.h>
 
+#include "daemon/keeper/peer_link_state.h"
 #include "daemon/sys/clock.h"
 #include "daemon/sys/sock_drops.h"
 #include "daemon/sys/udp_sock.h"
 
 #define INTERVAL_MIN	   LB_MSEC(50)
-#define INTERVAL_MAX	   LB_SEC(1)
+#define INTERVAL_MAX	   PEER_LINK_INTERVAL_MAX
 #define HEARD_MIN	   LB_SEC(1)
 #define URGENT_MIN	   LB_MSEC(10)
 #define URGENT_REPEATS	   5
 #define DATAGRAMS_PER_WAKE 64
-
-struct peer {
-	struct peer_session session;
-	struct peer_facts facts;
-};
-
-struct peer_link {
-	struct peer_link_params params;
-	int fd;
-	ev_io io;
-	ev_timer timer, urgent;
-	bool owner;
-	lb_time paced_at; /* last time an advert set the pace; 0 never */
-	unsigned repeats; /* of the news that this node is the owner, still to be sent */
-	struct peer peers[LB_NODES_MAX];
-	struct peer_link_counters counters;
-	struct ratelimit log, drop_log[PEER_DROP_COUNT_], drops_log; /* drops: each reason, and all together */
-	struct peer_msg out, in; /* too large for the stack of a small process, and never used by two at once */
-	uint8_t buf[PEER_MSG_MAX];
-};
 
 static lb_duration interval(const struct peer_link *l)
 {
@@ -53,24 +33,32 @@ static lb_duration heard_window(const struct peer_link *l)
 
 /* ---- out ---- */
 
-static void send_to(struct peer_link *l, size_t node)
+/* What is to be said, for that node; its length, 0 with a line in the log. */
+size_t peer_link_stamp(struct peer_link *l, size_t node)
 {
 	struct peer_msg *msg = &l->out;
-	struct lb_endpoint to = {.addr = l->params.conf->nodes[node].address, .port = l->params.conf->peer_port};
 	size_t len;
 
 	peer_session_stamp(&l->peers[node].session, msg);
 	l->peers[node].facts.sent = msg->sequence;
 	len = peer_msg_encode(msg, l->params.key_count ? l->params.keys[0].bytes : NULL,
 			      l->params.key_count ? l->params.keys[0].len : 0, l->buf, sizeof(l->buf));
+	if (len == 0 && ratelimit_ok(&l->log, clock_now()))
+		lb_error("peer message cannot be encoded kind=%d", (int)msg->kind);
+	return len;
+}
+
+static void send_to(struct peer_link *l, size_t node)
+{
+	struct lb_endpoint to = {.addr = l->params.conf->nodes[node].address, .port = l->params.conf->peer_port};
+	size_t len = peer_link_stamp(l, node);
+
 	/* A node that cannot be reached now is tried again in an interval. */
 	if (len > 0)
 		udp_sock_send(l->fd, &to, l->buf, len);
-	else if (ratelimit_ok(&l->log, clock_now()))
-		lb_error("peer message cannot be encoded kind=%d", (int)msg->kind);
 }
 
-static void fill(struct peer_link *l, enum peer_msg_kind kind, uint64_t handover, const char *text)
+void peer_link_fill(struct peer_link *l, enum peer_msg_kind kind, uint64_t handover, const char *text)
 {
 	struct peer_msg *msg = &l->out;
 
@@ -86,13 +74,13 @@ static void fill(struct peer_link *l, enum peer_msg_kind kind, uint64_t handover
 
 void peer_link_send(struct peer_link *l, size_t node, enum peer_msg_kind kind, uint64_t handover, const char *text)
 {
-	fill(l, kind, handover, text);
+	peer_link_fill(l, kind, handover, text);
 	send_to(l, node);
 }
 
 void peer_link_tell(struct peer_link *l)
 {
-	fill(l, PEER_HEARTBEAT, 0, NULL);
+	peer_link_fill(l, PEER_HEARTBEAT, 0, NULL);
 	for (size_t i = 0; i < l->params.conf->node_count; i++)
 		if (i != l->params.own_node)
 			send_to(l, i);
@@ -142,7 +130,7 @@ static void on_urgent(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	fill(l, PEER_HEARTBEAT, 0, NULL);
+	peer_link_fill(l, PEER_HEARTBEAT, 0, NULL);
 	for (size_t i = 0; i < l->params.conf->node_count; i++)
 		if (wants_urgent(l, i))
 			send_to(l, i);
@@ -190,37 +178,30 @@ static enum peer_drop accept_message(struct peer_link *l, int node, const struct
 }
 
 /* With whichever key it was signed. */
-static enum peer_drop decode(struct peer_link *l, size_t len)
+enum peer_drop peer_link_decode(struct peer_link *l, const uint8_t *bytes, size_t len)
 {
 	enum peer_drop drop = PEER_DROP_AUTH;
 
 	if (l->params.key_count == 0)
-		return peer_msg_decode(l->buf, len, NULL, 0, &l->in);
+		return peer_msg_decode(bytes, len, NULL, 0, &l->in);
 	for (size_t i = 0; i < l->params.key_count && drop == PEER_DROP_AUTH; i++)
-		drop = peer_msg_decode(l->buf, len, l->params.keys[i].bytes, l->params.keys[i].len, &l->in);
+		drop = peer_msg_decode(bytes, len, l->params.keys[i].bytes, l->params.keys[i].len, &l->in);
 	return drop;
 }
 
-static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endpoint *from, lb_time at)
+/* A message that says it is of that node. */
+enum peer_drop peer_link_take(struct peer_link *l, int node, lb_time at, bool detoured)
 {
-	int node = lb_conf_node_by_addr(l->params.conf, &from->addr);
-	enum peer_drop drop;
-
-	/* Who is asked before what: a stranger costs no HMAC. */
-	if (node < 0 || (size_t)node == l->params.own_node)
-		return PEER_DROP_SOURCE;
-	drop = decode(l, len);
-	if (drop != PEER_OK)
-		return drop;
-	/* The source address of an unauthenticated or mistaken sender proves nothing; the name is signed. */
-	if (strcmp(l->in.node, l->params.conf->nodes[node].name) != 0)
-		return PEER_DROP_SOURCE;
-	drop = accept_message(l, node, &l->in);
-	if (drop != PEER_OK)
-		return drop;
-
 	struct peer_facts *facts = &l->peers[node].facts;
-	bool changed = matters(facts, &l->in);
+	enum peer_drop drop = accept_message(l, node, &l->in);
+	bool changed;
+
+	if (drop != PEER_OK)
+		return drop;
+	changed = matters(facts, &l->in);
+	if (!detoured)
+		l->peers[node].direct_at = lb_time_max(l->peers[node].direct_at, at);
+	facts->detoured = detoured && clock_now() >= peer_link_round_silent_from(l, (size_t)node);
 	facts->proven = facts->heard = true;
 	facts->heard_at = at;
 	facts->hears_us = hears_us(l, &l->peers[node].session);
@@ -231,7 +212,25 @@ static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endp
 		l->params.hooks.changed(l->params.hooks.ctx, (size_t)node);
 	if (l->in.kind != PEER_HEARTBEAT)
 		l->params.hooks.asked(l->params.hooks.ctx, (size_t)node, &facts->last);
+	peer_link_round_look(l);
 	return PEER_OK;
+}
+
+static enum peer_drop take(struct peer_link *l, size_t len, const struct lb_endpoint *from, lb_time at)
+{
+	int node = lb_conf_node_by_addr(l->params.conf, &from->addr);
+	enum peer_drop drop;
+
+	/* Who is asked before what: a stranger costs no HMAC. */
+	if (node < 0 || (size_t)node == l->params.own_node)
+		return PEER_DROP_SOURCE;
+	drop = peer_link_decode(l, l->buf, len);
+	if (drop != PEER_OK)
+		return drop;
+	/* The source address of an unauthenticated or mistaken sender proves nothing; the name is signed. */
+	if (strcmp(l->in.node, l->params.conf->nodes[node].name) != 0)
+		return PEER_DROP_SOURCE;
+	return peer_link_take(l, node, at, false);
 }
 
 static void note_drop(struct peer_link *l, enum peer_drop drop, const struct lb_endpoint *from)
@@ -245,7 +244,7 @@ static void note_drop(struct peer_link *l, enum peer_drop drop, const struct lb_
 			   peer_drop_name(drop), (unsigned long long)l->counters.dropped[drop]);
 }
 
-void peer_link_drain(struct peer_link *l, unsigned budget)
+static void drain_direct(struct peer_link *l, unsigned budget)
 {
 	struct lb_endpoint from;
 	lb_time at;
@@ -263,11 +262,23 @@ void peer_link_drain(struct peer_link *l, unsigned budget)
 	}
 }
 
+void peer_link_advert(struct peer_link *l, size_t node, lb_time at)
+{
+	l->peers[node].direct_at = lb_time_max(l->peers[node].direct_at, at);
+	peer_link_round_look(l);
+}
+
+void peer_link_drain(struct peer_link *l, unsigned budget)
+{
+	drain_direct(l, budget);
+	detour_drain(l->detour, budget);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	(void)loop;
 	(void)revents;
-	peer_link_drain(w->data, DATAGRAMS_PER_WAKE);
+	drain_direct(w->data, DATAGRAMS_PER_WAKE);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -326,8 +337,8 @@ struct peer_link *peer_link_new(const struct peer_link_params *params, struct lb
 	ev_init(&l->urgent, on_urgent);
 	ev_init(&l->io, on_readable);
 	l->timer.data = l->urgent.data = l->io.data = l;
-	l->fd = udp_sock_open(&local, err);
-	if (l->fd < 0 || !draw_nonces(l, err)) {
+	l->fd = -1;
+	if (!peer_link_round_open(l, err) || (l->fd = udp_sock_open(&local, err)) < 0 || !draw_nonces(l, err)) {
 		peer_link_free(l);
 		return NULL;
 	}
@@ -342,12 +353,14 @@ void peer_link_start(struct peer_link *l)
 	ev_io_start(l->params.loop, &l->io);
 	ev_timer_set(&l->timer, every, every);
 	ev_timer_start(l->params.loop, &l->timer);
+	detour_start(l->detour);
 	peer_link_tell(l);
 }
 
 void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf)
 {
 	l->params.conf = conf;
+	detour_set_conf(l->detour, conf);
 	ev_timer_stop(l->params.loop, &l->timer);
 	ev_timer_set(&l->timer, lb_duration_seconds(interval(l)), lb_duration_seconds(interval(l)));
 	ev_timer_start(l->params.loop, &l->timer);
@@ -367,6 +380,7 @@ void peer_link_free(struct peer_link *l)
 	ev_io_stop(l->params.loop, &l->io);
 	ev_timer_stop(l->params.loop, &l->timer);
 	ev_timer_stop(l->params.loop, &l->urgent);
+	peer_link_round_close(l);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);

@@ -26,6 +26,7 @@ struct peer_facts {
 	bool proven;	      /* it has spoken, freshly, at least once */
 	bool heard;	      /* it spoke within the last 3 intervals (at least 1 s) */
 	bool hears_us;	      /* and has lately heard us */
+	bool detoured;	      /* its last message came by way of a server, and nothing does directly */
 	lb_time heard_at;     /* when the kernel received its last datagram; 0 never */
 	uint64_t sent;	      /* our last datagram to it */
 	uint64_t echoed;      /* the last of ours that it has heard */
@@ -81,7 +82,14 @@ void peer_link_pace(struct peer_link *l);
 /* Send one message to a node; text is for PEER_REFUSE, NULL otherwise. */
 void peer_link_send(struct peer_link *l, size_t node, enum peer_msg_kind kind, uint64_t handover, const char *text);
 
-/* Process what has arrived, at most that many datagrams. */
+/*
+ * An advert of that node has come directly. Of an owner of which nothing comes directly for one and a half intervals
+ * this node asks by way of the servers (detour.h), four times in an interval and at most each 10 ms; the owner answers
+ * each question in the same way, so that its word still comes in time.
+ */
+void peer_link_advert(struct peer_link *l, size_t node, lb_time at);
+
+/* Process what has arrived, at most that many datagrams of either way. */
 void peer_link_drain(struct peer_link *l, unsigned budget);
 
 /* Facts of a node (for the own node: nothing was ever heard). Valid until the next call into the loop. */

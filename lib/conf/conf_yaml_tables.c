@@ -187,6 +187,7 @@ static const struct conf_yaml_key global_keys[] = {
     {"election.failback", G(election.failback), DURATION("100ms", "24h", .unset = "never"), .fallback = "never"},
     {"election.fence", G(election.fence), WORDS(fences), .fallback = "auto", .needs_restart = true},
     {"election.v3_checksum", G(election.v3_checksum), WORDS(checksums), .fallback = "auto"},
+    {"election.detour", G(election.detour), BOOL, .fallback = "true"},
     {"peer_port", G(peer_port), NUMBER(1, 65535, NULL), .fallback = "8650", .needs_restart = true},
     {"admin.group", G(admin_group), TEXT(group), .fallback = "lbd", .needs_restart = true},
     {"metrics.listen", G(metrics_listen), .type = &conf_yaml_type_endpoint_or_off, .fallback = "off",

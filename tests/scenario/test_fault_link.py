@@ -18,6 +18,8 @@ HEAL = (2 * INTERVAL + 0.02) * 1000
 # Active_Down_Interval at priority 150, which the catalogue of faults reckons with.
 TAKEN = 341.0
 LOST_MS = 300
+# Without these nodes cannot hear each other by way of the servers.
+PING = "ip protocol icmp"
 LISTEN = 2 * DOWN + DOWN  # start-up delay, then an Active_Down_Interval
 
 
@@ -111,14 +113,14 @@ def test_f10_interface_down_and_up(lab: Lab, measured: Measured) -> None:
 
 
 def test_f11_partition(lab3: Lab, measured: Measured) -> None:
-    """The owner is cut off from both others but not from clients: each side serves; after the heal one does.
+    """The owner is cut off from both others but not from clients, and no server takes a ping: each side serves; after the heal one does.
 
     Whoever is Active and misses a peer calls it ten times in an interval, so that both know of the heal at once.
     """
     lab = lab3
     owner = start_preferred(lab)
     others = [node for node in lab.lbs if node is not owner]
-    with Trial(lab) as trial:
+    with lab.drop(match=PING), Trial(lab) as trial:
         cut = lab.partition(owner.name, [node.name for node in others])
         eventually(lambda: len(lab.holders()) == 2, 2.0)
         holds(lambda: len(lab.holders()) == 2, 1.0)
@@ -156,10 +158,10 @@ def test_f12_adverts_of_the_owner_lost(lab: Lab, measured: Measured) -> None:
 
 
 def test_f12_owner_lost_to_its_peer(lab: Lab, measured: Measured) -> None:
-    """Nothing of the owner reaches the peer, which may as well be deaf: two owners cannot be avoided, but are told."""
+    """Nothing of the owner reaches the peer, also by no server: two owners cannot be avoided, but are told."""
     owner = start_preferred(lab)
     peer = lab.other(owner)
-    with Trial(lab) as trial:
+    with lab.drop(match=PING), Trial(lab) as trial:
         hit = trial.now()
         one_way = lab.drop(owner.name, peer.name)
         eventually(lambda: "cannot hear us" in owner.logs(200), 5.0, "the alarm of the owner")
@@ -176,6 +178,32 @@ def test_f12_owner_lost_to_its_peer(lab: Lab, measured: Measured) -> None:
     measured("F12 owner not heard: one owner after the heal", trial.single_after_ms(healed), "ms", at_most=2000 * INTERVAL)
     assert trial.arp.owners() == (owner.name,)
     trial.check(both_ms=None)
+
+
+@pytest.mark.parametrize("way", ["both ways", "to the peer", "to the owner"] if FULL else ["both ways"])
+def test_owner_heard_by_way_of_servers(lab: Lab, measured: Measured, way: str) -> None:
+    """Nothing passes between the nodes, but the servers do answer pings: the owner is known to live, until it does not any more."""
+    owner = start_preferred(lab)
+    peer = lab.other(owner)
+    ends = (peer.name, owner.name) if way == "to the owner" else (owner.name, peer.name)
+    what = f"cut off {way}, servers between"
+    before = sum(map(transitions, lab.lbs))
+    with Trial(lab) as trial, lab.client.connect(topology.VIP, 80) as session:
+        (lab.partition if way == "both ways" else lab.drop)(*ends)
+        holds(lambda: trial.arp.owners() in ((owner.name,), ()), 1.2)
+        if way != "to the owner":
+            eventually(lambda: "by way of the servers alone" in peer.logs(200), 2.0, "the alarm of the peer")
+        measured(f"{what}: transitions", sum(map(transitions, lab.lbs)) - before, "", exactly=0)
+        session.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert session.recv(12) == b"HTTP/1.1 200", "a session from before goes on"
+        assert trial.failed() == {}
+        hit = trial.now()
+        lab.power_off(owner.name)
+        trial.served_after(hit + 1.0)
+    measured(f"{what}: outage when the owner loses power then", trial.outage_ms(), "ms", at_most=OUTAGE)
+    measured(f"{what}: two owners", trial.arp.both_ms(), "ms", exactly=0)
+    assert trial.arp.owners() == (peer.name,)
+    trial.check()
 
 
 def test_f13_owner_is_deaf(lab: Lab, measured: Measured) -> None:
@@ -253,7 +281,7 @@ def test_f16_stale_arp_after_two_owners(lab: Lab, measured: Measured, _round: in
     """During a partition the loser announces last; once they hear each other, the winner announces again."""
     owner = start_preferred(lab)
     peer = lab.other(owner)
-    with Trial(lab) as trial:
+    with lab.drop(match=PING), Trial(lab) as trial:
         cut = lab.partition(owner.name, peer.name)
         eventually(lambda: trial.frames.announcements(peer.name), 2.0)
         eventually(lambda: client_follows(lab, peer), 1.0)

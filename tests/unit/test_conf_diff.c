@@ -187,7 +187,7 @@ START_TEST(keys_are_listed)
 			nested += strchr(key.name, '.') != NULL;
 			holders += key.holds_objects;
 		}
-	ck_assert_uint_eq(nested, 13);
+	ck_assert_uint_eq(nested, 14);
 	ck_assert_uint_eq(holders, 6);
 }
 END_TEST

@@ -69,6 +69,7 @@ struct lb_conf_election {
 	lb_duration failback; /* 0 = never */
 	enum lb_fence_mode fence;
 	enum lb_checksum_mode v3_checksum;
+	bool detour; /* nodes that do not hear each other directly do so by way of the servers */
 	struct lb_mark interval_mark, protocol_mark, auth_mark;
 };
 
