@@ -100,6 +100,8 @@ def _connect_figures(kind: str, connects: list[Connect], window: Window) -> dict
     waits = sorted(c.ms for c in mine if c.outcome == "ok")
     # What was half-way through the fault can be saved by nobody who only relays; it is a failure, but no wait.
     lost = [c for c in mine if c.outcome != "ok" and c.start <= max(window.hit, window.struck)]
+    # Who tries again waits for the servers of its own will; what came too late after their return is the balancer's.
+    since = window.back if kind == "retrying" and window.back > window.hit else 0.0
     length, end = gap(connects, window)
     failures = Counter(c.outcome for c in mine if c.outcome != "ok")
     return {
@@ -112,7 +114,7 @@ def _connect_figures(kind: str, connects: list[Connect], window: Window) -> dict
         f"{kind}_retries": sum(c.retries for c in mine),
         f"{kind}_p50_ms": quantile(waits, 0.5),
         f"{kind}_p99_ms": quantile(waits, 0.99),
-        f"{kind}_worst_ms": max((c.ms for c in mine if c not in lost), default=0.0),
+        f"{kind}_worst_ms": max(((c.end - max(c.start, since)) * 1000 for c in mine if c not in lost and c.end > since), default=0.0),
     }
 
 

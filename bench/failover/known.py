@@ -80,6 +80,10 @@ def problems(directory: Path) -> list[str]:
         worst = figures(records, Window(HIT, HIT, END, struck))["retrying_worst_ms"]
         if abs(worst - wanted) > 1.5:
             wrong.append(f"the longest wait is {worst}, wanted {wanted}")
+    # Who tries again until the servers are back has waited for the balancer only from then on.
+    worst = figures(records, Window(HIT, HIT + 1.0, END))["retrying_worst_ms"]
+    if abs(worst - 900) > 1.5:
+        wrong.append(f"the longest wait after a return is {worst}, wanted 900")
     if not any("two owners" in text for text in violations(_line("lbd", 1, found))):
         wrong.append("two owners are not a violation")
     alike = [_line("lbd", turn, found) for turn in (1, 2)]
@@ -88,6 +92,11 @@ def problems(directory: Path) -> list[str]:
         if compare(alike, alike) != 0 or compare(alike, slower) != 1:
             wrong.append("two runs are compared wrongly")
     tuned = [_line("tuned", turn, found) for turn in (1, 2)]
-    if losses([*alike, *tuned]) or not losses([*slower, *tuned]):
-        wrong.append("losses against the tuned pair are found wrongly")
+    mixed = [_line("lbd", 1, found), *(_line("lbd", turn, found, plain_gap_ms=900.0) for turn in (2, 3))]
+    one_owner = [_line("lbd", turn, found, double_ms=0.0) for turn in (1, 2)]
+    wanted = ((one_owner, 0, 0), ([{**line, "plain_gap_ms": 900.0} for line in one_owner], 1, 0), (alike, 1, 0), (mixed, 1, 1))
+    for lines, apart, median in wanted:
+        seen = losses([*lines, *tuned])
+        if (len(seen.apart), len(seen.median)) != (apart, median):
+            wrong.append(f"losses against the tuned pair are found wrongly: {seen}, wanted {apart} and {median}")
     return wrong

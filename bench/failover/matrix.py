@@ -25,6 +25,7 @@ PYTHON = "/usr/bin/python3"
 BESIDE = {"guide": 7.0}
 BESIDE_ELSE = 2.5
 START_SECONDS = 5.0
+SILENT_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,31 @@ class Progress:
         sys.stderr.flush()
 
 
+class Watchdog:
+    """Ends a lab that says nothing for much longer than any trial takes, so that the others still have their turn."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._fed = threading.Event()
+        self._over = False
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def feed(self) -> None:
+        """It has said something."""
+        self._fed.set()
+
+    def stop(self) -> None:
+        """It has ended."""
+        self._over = True
+        self._fed.set()
+
+    def _watch(self) -> None:
+        while self._fed.wait(SILENT_SECONDS) and not self._over:
+            self._fed.clear()
+        if not self._over:
+            self._process.send_signal(signal.SIGKILL)
+
+
 class Lanes:
     """Runs jobs, a few at once, each in a namespace that ends with it."""
 
@@ -249,8 +275,11 @@ class Lanes:
             with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, process_group=0) as process:
                 self._processes.add(process)
                 assert process.stdout
+                watchdog = Watchdog(process)
                 for line in process.stdout:
+                    watchdog.feed()
                     self._take(lane, json.loads(line), missing)
+                watchdog.stop()
             self._processes.discard(process)
         if not self._stopped:
             for cell in missing:

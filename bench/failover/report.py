@@ -103,9 +103,12 @@ def verdict(lines: list[dict[str, Any]]) -> str:
     stacks = {line["stack"] for line in lines}
     if not {"lbd", "tuned"} <= stacks:
         return ""
-    if not found:
-        return "lbd has no worse figure than the tuned pair."
-    return "Where lbd has the worse figure:\n\n" + "\n".join(f"* {loss}" for loss in found)
+    parts = [
+        ("Where lbd has the worse figure:", found.apart),
+        ("Where lbd has the worse median and the rounds of both are mixed:", found.median),
+    ]
+    told = [head + "\n\n" + "\n".join(f"* {loss}" for loss in list_) for head, list_ in parts if list_]
+    return "\n\n".join(told) or "lbd has no worse figure than the tuned pair."
 
 
 def text(head: dict[str, Any], lines: list[dict[str, Any]]) -> str:
