@@ -73,8 +73,9 @@ class Losses(NamedTuple):
 
 
 def _beside_tuned(title: str, mine: dict[str, Spread], tuned: dict[str, Spread], out: Losses) -> None:
-    double = tuned["double_ms"].median
+    double, failed = tuned["double_ms"].median, tuned["plain_failed"].median
     but = f", which has two owners for {double:g} ms" if double > mine["double_ms"].median else ""
+    but += f", which fails {failed:g} connections" if failed > mine["plain_failed"].median else ""
     for name, figure in BETTER.items():
         a, b = mine[name], tuned[name]
         if a.median <= b.median + figure.steps:
