@@ -13,7 +13,7 @@
 #define LOOK_SECONDS   0.25
 #define LINGER_SECONDS 1.
 #define READY_LIMIT    LB_SEC(2)
-#define TRY_AGAIN      LB_SEC(1)
+#define TRY_AGAIN      LB_MSEC(250)
 /* A node that takes no more is told everything anew once it does. */
 #define QUEUE_MAX (4u * 1024 * 1024)
 
