@@ -15,6 +15,7 @@
 #include "daemon/keeper/keeper.h"
 #include "daemon/keeper/resume.h"
 #include "daemon/keeper/self_test.h"
+#include "daemon/keeper/upgrade.h"
 #include "daemon/sys/caps.h"
 #include "daemon/sys/fdstore.h"
 #include "daemon/sys/logsink.h"
@@ -180,6 +181,8 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 		code = fail(&err, KEEPER_EXIT_FAILURE);
 		goto free_keeper;
 	}
+	if (resume_in_place(resume))
+		upgrade_hear_signals();
 	code = keeper_run(keeper);
 	lb_notice("stopped code=%d", code);
 

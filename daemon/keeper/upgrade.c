@@ -96,7 +96,7 @@ static void stay(struct upgrade *u, const char *why)
 	u->parts.stayed(u->parts.ctx, why);
 }
 
-/* A signal between the two programs waits for the second one. */
+/* A signal between the two programs waits for the second one, which begins with what is blocked here. */
 static void hold_signals(bool hold)
 {
 	sigset_t set;
@@ -106,6 +106,11 @@ static void hold_signals(bool hold)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+void upgrade_hear_signals(void)
+{
+	hold_signals(false);
 }
 
 /* Returns where it failed. */

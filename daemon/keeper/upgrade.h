@@ -50,6 +50,9 @@ void upgrade_init(struct upgrade *u, struct ev_loop *loop, const struct upgrade_
 bool upgrade_begin(struct upgrade *u, const char **why);
 /* From succession's done; ok: the keeper follows, when the former proxy has ended. */
 void upgrade_on_proxy(struct upgrade *u, bool ok);
+/* In the next program, when it can: a signal that came since the former one left comes now, and each later one at once.
+ */
+void upgrade_hear_signals(void);
 bool upgrade_busy(const struct upgrade *u);
 /* The daemon stops. */
 void upgrade_close(struct upgrade *u);
