@@ -88,10 +88,12 @@ def image() -> Path:
     return _made("oci", lambda out: run(REPOSITORY / "tests/tools/image", pack(), out))
 
 
-def renumber(package: Path, number: str, out: Path) -> Path:
-    """The same package with another version, in the directory."""
+def renumber(package: Path, number: str, out: Path, edition: str = "") -> Path:
+    """The same package with another version, in the directory; with the daemons of that edition (paths.py)."""
     tree = out / f"renumbered-{number}"
     run("dpkg-deb", "-R", package, tree)
+    for name in ("sbin/lbd", "libexec/lbd/lbd-proxy") if edition else ():
+        run("install", "-m", "755", paths.edition(edition) / Path(name).name, tree / "usr" / name)
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"^Version: .*$", f"Version: {number}", control.read_text(encoding="utf-8"), flags=re.MULTILINE), encoding="utf-8")
     result = out / f"lbd_{number}.deb"

@@ -112,51 +112,81 @@ def test_install_and_enable(bare: SystemdLab, deb: Path, before: dict[str, objec
         assert "not restricted" not in log and "cannot" not in log, log
 
 
-def upgrade(bare: SystemdLab, node: SystemdNode, deb: Path) -> str:
-    """Installs a newer package on the node; its lbd is another process afterwards and the machine says running. What dpkg said."""
-    former = node.pid
+def exe(pid: int) -> int:
+    """Which file the process executes."""
+    return os.stat(f"/proc/{pid}/exe").st_ino
+
+
+def terms(bare: SystemdLab) -> list[str]:
+    """The nodes' roles, and since when the owner has its own."""
+    return sorted(status["role"] + status["since"] * (status["role"] == "active") for status in (n.status() for n in bare.nodes))
+
+
+def replaced(bare: SystemdLab, node: SystemdNode, deb: Path) -> None:
+    """Installs the package: its programs run afterwards, and for systemd and for the other node nothing has happened."""
+    main, proxy, file, term = node.show("MainPID"), node.proxy_pid, exe(node.pid), terms(bare)
     told = node.install(deb)
-    node.wait_up()
-    assert node.pid != former
-    assert node.show("NRestarts") == "0" and node.systemctl("is-active", UNIT).stdout.strip() == "active"
-    eventually(lambda: sorted(n.role() for n in bare.nodes) == ["active", "backup"], 10.0, "both roles")
-    return told
+    assert " was replaced by lbd " in told and "is restarted" not in told, f"{told}{node.journal('-n', '30')}"
+    assert node.show("MainPID") == main and node.show("NRestarts") == "0"
+    assert node.systemctl("is-active", UNIT).stdout.strip() == "active"
+    assert exe(node.pid) != file and node.proxy_pid != proxy
+    installed = node.on("stat", "-c", "%i", "/usr/sbin/lbd", "/usr/libexec/lbd/lbd-proxy").stdout.split()
+    assert [str(exe(pid)) for pid in (node.pid, node.proxy_pid)] == installed
+    # A backup begins anew, and is one again once it has its proxy.
+    eventually(lambda: terms(bare) == term, 5.0, f"{term} as before")
 
 
 def test_upgrade_under_load(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
-    """One node after the other, the backup first: it goes unnoticed; the owner's restart comes after the VIP has moved."""
+    """To another version, one node after the other: no session ends, no client is refused, no role changes."""
     owner = bare.settle()
     peer = next(node for node in bare.nodes if node is not owner)
-    newer = package.renumber(deb, f"{package.version()}+1", tmp_path)
-    with bare.openloop() as load:
+    newer = package.renumber(deb, f"{package.version()}+1", tmp_path, "next")
+    with bare.sessions(100) as sessions, bare.arpprobe() as arp, bare.openloop() as load:
         eventually(lambda: len(load.connections()) >= 100)
-        upgrade(bare, peer, newer)
-        assert owner.role() == "active"
-    assert load.result().failures == {}, [c for c in load.connections() if c.outcome != 'ok']
-
-    with bare.arpprobe() as arp, bare.openloop() as load:
-        eventually(lambda: len(load.connections()) >= 100)
-        began = time.monotonic()
-        told = upgrade(bare, owner, newer)
-        ended = time.monotonic()
+        for node in (peer, owner):
+            replaced(bare, node, newer)
         # For longer than a SYN that was held back takes to come again.
-        load.succeeds_after(ended + 1.5)
-    assert peer.role() == "active" and peer.status()["reason"] == "handover"
-    assert "the VIP was handed over before the restart" in told
-    assert failures(load, began, ended) == []
-    assert load.result().gap_ms <= UPGRADE_GAP_MS
+        load.succeeds_after(time.monotonic() + 1.5)
+        assert owner.role() == "active"
+    assert sessions.broken() == []
+    assert load.result().failures == {}, [c for c in load.connections() if c.outcome != 'ok']
     assert arp.both_ms() == 0
 
 
 def test_upgrade_without_a_peer(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
-    """Nobody to hand over to: the package is upgraded all the same, and the node has the VIP again."""
+    """Nobody to hand over to: that is not needed."""
     owner = bare.settle()
     peer = next(node for node in bare.nodes if node is not owner)
     peer.systemctl("stop", UNIT)
-    owner.install(package.renumber(deb, f"{package.version()}+2", tmp_path))
-    eventually(lambda: owner.role() == "active" and owner.has_address(), 10.0, "the node is owner again")
-    eventually(lambda: bare.client.get(topology.VIP, 80, timeout=1.0).status == 200, 10.0, "service on the VIP")
+    assert peer.show("Result") == "success"
+    main = owner.pid
+    with bare.sessions(50) as sessions:
+        told = owner.install(package.renumber(deb, f"{package.version()}+2", tmp_path, "later"))
+        assert owner.pid == main and owner.role() == "active", told
+        eventually(lambda: bare.client.get(topology.VIP, 80, timeout=1.0).status == 200, 10.0, "service on the VIP")
+    assert sessions.broken() == []
     peer.systemctl("start", UNIT)
+
+
+def test_upgrade_that_is_refused(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
+    """To a version that does not understand what runs: it is restarted after the VIP has moved, and with it the sessions."""
+    owner = bare.settle()
+    peer = next(node for node in bare.nodes if node is not owner)
+    former = owner.pid
+    with bare.sessions(50) as sessions, bare.arpprobe() as arp, bare.openloop() as load:
+        eventually(lambda: len(load.connections()) >= 100)
+        began = time.monotonic()
+        told = owner.install(package.renumber(deb, f"{package.version()}+3", tmp_path))
+        ended = time.monotonic()
+        load.succeeds_after(ended + 1.5)
+        owner.wait_up()
+    assert "is restarted" in told and "the VIP was handed over before the restart" in told, told
+    assert owner.pid != former and owner.show("NRestarts") == "0"
+    assert peer.role() == "active" and peer.status()["reason"] == "handover"
+    assert sessions.broken() == []
+    assert failures(load, began, ended) == []
+    assert load.result().gap_ms <= UPGRADE_GAP_MS
+    assert arp.both_ms() == 0
 
 
 def test_remove_and_purge(bare: SystemdLab, deb: Path, before: dict[str, dict[str, object]]) -> None:
