@@ -79,18 +79,25 @@ static bool changing(const struct health_fsm *h)
 	return true;
 }
 
-/* The next check, with 5 % jitter either way so that many servers do not stay in step. */
-static void schedule(struct health_fsm *h, lb_time now)
+static lb_duration random_below(struct health_fsm *h, lb_duration most)
+{
+	return most > 0 ? (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)most) : 0;
+}
+
+/*
+ * The next check: 4 to 9 % before the interval is over, so that many servers do not stay in step and none is ever asked
+ * later than was promised. The first checks of all came within a moment; the second ones are spread over the interval.
+ */
+static void schedule(struct health_fsm *h, bool first, lb_time now)
 {
 	lb_duration interval = changing(h) ? h->params.fast_interval : h->params.interval;
-	lb_duration tenth;
 
 	if (h->urgent > 0 && h->urgent < interval && h->state != HEALTH_UP)
 		interval = h->urgent;
-	tenth = interval / 10;
-	h->next_check = now + interval - tenth / 2;
-	if (tenth > 0)
-		h->next_check += (lb_duration)(lb_random_next(&h->jitter) % (uint64_t)tenth);
+	interval -= interval / 25 + random_below(h, interval / 20);
+	if (first)
+		interval -= random_below(h, interval - interval / 20);
+	h->next_check = now + interval;
 }
 
 void health_init(struct health_fsm *h, const struct health_params *params, uint64_t seed, lb_time now)
@@ -101,9 +108,7 @@ void health_init(struct health_fsm *h, const struct health_params *params, uint6
 				 .reason = HEALTH_REASON_INITIAL,
 				 .since = now,
 				 .jitter = seed};
-	h->next_check =
-	    now + (lb_duration)(lb_random_next(&h->jitter) %
-				(uint64_t)(params->initial_spread > 0 ? params->initial_spread : INITIAL_SPREAD));
+	h->next_check = now + random_below(h, params->initial_spread > 0 ? params->initial_spread : INITIAL_SPREAD);
 	h->checked = now - params->fast_interval;
 }
 
@@ -141,7 +146,7 @@ static bool on_failure(struct health_fsm *h, bool answered, uint16_t quorum, lb_
 
 static bool on_result(struct health_fsm *h, enum health_result result, uint16_t rise, uint16_t fall, lb_time now)
 {
-	bool changed;
+	bool first = h->state == HEALTH_UNKNOWN, changed;
 
 	if (is_success(result)) {
 		h->alive_warning = result == HEALTH_RESULT_ALIVE;
@@ -155,7 +160,7 @@ static bool on_result(struct health_fsm *h, enum health_result result, uint16_t 
 		changed = on_failure(h, is_answer(result), fall, now);
 	}
 	h->checked = now;
-	schedule(h, now);
+	schedule(h, first, now);
 	return changed;
 }
 
@@ -210,5 +215,11 @@ lb_time health_check_beside(const struct health_fsm *h, unsigned under_way, lb_t
 	/* What is not in use, or not known yet, can wait for its answer. */
 	if ((h->state != HEALTH_UP && h->state != HEALTH_NOT_READY) || h->failures + under_way >= h->params.fall)
 		return LB_TIME_NEVER;
-	return youngest + h->params.fast_interval;
+	return youngest + lb_time_min(h->params.fast_interval, h->params.timeout / 6);
+}
+
+/* The third of three begins when a third of the first one's budget is over; the rest is for beginning late. */
+bool health_counts_beside(const struct health_fsm *h, lb_duration waited)
+{
+	return waited >= h->params.timeout * 3 / 5;
 }

@@ -5,14 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-size_t http_probe_request(const struct lb_conf_check *check, const char *host, const char *bearer, char *out,
-			  size_t cap)
+size_t http_probe_request(const struct lb_conf_check *check, const char *host, const char *bearer,
+			  enum http_probe_after after, char *out, size_t cap)
 {
-	int n = snprintf(out, cap,
-			 "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lbd-check\r\nAccept: */*\r\n%s%s%s"
-			 "Connection: close\r\n\r\n",
+	int n = snprintf(out, cap, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lbd-check\r\nAccept: */*\r\n%s%s%s%s\r\n",
 			 check->method, check->path, host, bearer ? "Authorization: Bearer " : "", bearer ? bearer : "",
-			 bearer ? "\r\n" : "");
+			 bearer ? "\r\n" : "", after == HTTP_PROBE_CLOSE ? "Connection: close\r\n" : "");
 
 	return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
@@ -50,11 +48,26 @@ static enum health_result judge(const struct http_probe *p, const struct lb_conf
 	return HEALTH_RESULT_WRONG;
 }
 
-static bool decide(struct http_probe *p, enum health_result value, enum health_result *result)
+/* The first verdict stays. */
+static void decide(struct http_probe *p, enum health_result value, enum health_result *result)
 {
-	p->part = HTTP_PROBE_DONE;
-	*result = value;
-	return true;
+	if (!p->judged)
+		*result = value;
+	p->judged = true;
+}
+
+/* This is no answer, or not one whose end can be found; what was known before stays true. */
+static void lose(struct http_probe *p, enum health_result *result)
+{
+	p->part = HTTP_PROBE_LOST;
+	decide(p, HEALTH_RESULT_GARBAGE, result);
+}
+
+static void end(struct http_probe *p, const struct lb_conf_check *check, enum health_result *result)
+{
+	p->part = HTTP_PROBE_WHOLE;
+	if (!p->judged)
+		decide(p, judge(p, check), result);
 }
 
 /* RFC 9110 section 15.2: informational answers may come first, even unasked; the final one follows. */
@@ -63,18 +76,28 @@ static bool is_interim(uint16_t code)
 	return code >= 100 && code <= 199 && code != 101;
 }
 
-/* The status line is complete: most checks end here. */
-static bool on_status_line(struct http_probe *p, const struct lb_conf_check *check, enum health_result *result)
+/* RFC 9112 section 6.3, the first cases: no body, whatever the head says. */
+static bool is_bodiless(const struct lb_conf_check *check, uint16_t code)
 {
+	return strcmp(check->method, "HEAD") == 0 || code == 204 || code == 304;
+}
+
+/* The status line is complete: most verdicts are known here. */
+static void on_status_line(struct http_probe *p, const struct lb_conf_check *check, enum health_result *result)
+{
+	bool by_body = check->body[0] != '\0' && in_ranges(check->expect, check->expect_count, status_code(p));
+
 	p->code = status_code(p);
-	if (p->code == 0)
-		return decide(p, HEALTH_RESULT_GARBAGE, result);
-	if (is_interim(p->code) || (check->body[0] != '\0' && in_ranges(check->expect, check->expect_count, p->code))) {
-		p->part = HTTP_PROBE_HEAD;
-		p->line_len = 0;
-		return false;
+	if (p->code == 0) {
+		lose(p, result);
+		return;
 	}
-	return decide(p, judge(p, check), result);
+	p->persistent = p->line[7] == '1' && p->code != 101;
+	p->bodiless = is_bodiless(check, p->code);
+	p->part = HTTP_PROBE_HEAD;
+	p->line_len = 0;
+	if (!is_interim(p->code) && !by_body)
+		decide(p, judge(p, check), result);
 }
 
 /* ---- head ---- */
@@ -92,6 +115,30 @@ static const char *field_value(const struct http_probe *p, const char *name, siz
 	return p->line + at;
 }
 
+static void on_length(struct http_probe *p, const char *value, size_t len)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] < '0' || value[i] > '9' || n > UINT32_MAX)
+			return;
+		n = n * 10 + (uint64_t)(value[i] - '0');
+	}
+	if (len == 0)
+		return;
+	p->framing = HTTP_PROBE_LENGTH;
+	p->left = n;
+}
+
+/* RFC 9112 section 9.6: "close" is one of the words of the Connection field. */
+static bool says_close(const char *value, size_t len)
+{
+	for (size_t i = 0; i + 5 <= len; i++)
+		if (strncasecmp(value + i, "close", 5) == 0)
+			return true;
+	return false;
+}
+
 /* RFC 9112 section 6.3: chunked wins over a length; without either the body ends with the connection. */
 static void on_field(struct http_probe *p)
 {
@@ -101,39 +148,43 @@ static void on_field(struct http_probe *p)
 	if ((value = field_value(p, "transfer-encoding", &len)) != NULL) {
 		if (len >= 7 && strncasecmp(value + len - 7, "chunked", 7) == 0)
 			p->framing = HTTP_PROBE_CHUNKED;
-	} else if ((value = field_value(p, "content-length", &len)) != NULL && p->framing == HTTP_PROBE_TO_EOF) {
-		uint64_t n = 0;
-
-		for (size_t i = 0; i < len; i++) {
-			if (value[i] < '0' || value[i] > '9' || n > UINT32_MAX)
-				return;
-			n = n * 10 + (uint64_t)(value[i] - '0');
-		}
-		if (len > 0) {
-			p->framing = HTTP_PROBE_LENGTH;
-			p->left = n;
-		}
+		else
+			p->persistent = false;
+	} else if ((value = field_value(p, "content-length", &len)) != NULL) {
+		if (p->framing == HTTP_PROBE_TO_EOF)
+			on_length(p, value, len);
+	} else if ((value = field_value(p, "connection", &len)) != NULL && says_close(value, len)) {
+		p->persistent = false;
 	}
 }
 
-/* One byte of the head; an empty line ends it. */
-static void head_byte(struct http_probe *p, char c)
+/* The empty line behind the head: what follows is another head, the body, or nothing. */
+static void on_head_end(struct http_probe *p, const struct lb_conf_check *check, enum health_result *result)
+{
+	if (is_interim(p->code)) {
+		p->part = HTTP_PROBE_STATUS;
+		p->framing = HTTP_PROBE_TO_EOF;
+		return;
+	}
+	p->part = HTTP_PROBE_BODY;
+	if (p->bodiless || (p->framing == HTTP_PROBE_LENGTH && p->left == 0))
+		end(p, check, result);
+}
+
+/* One byte of the head. */
+static void head_byte(struct http_probe *p, const struct lb_conf_check *check, char c, enum health_result *result)
 {
 	if (c == '\r')
 		return;
 	if (c != '\n') {
 		if (p->line_len < sizeof(p->line))
 			p->line[p->line_len++] = c;
-		return;
-	}
-	if (p->line_len > 0) {
+	} else if (p->line_len > 0) {
 		on_field(p);
 		p->line_len = 0;
-		return;
+	} else {
+		on_head_end(p, check, result);
 	}
-	p->part = is_interim(p->code) ? HTTP_PROBE_STATUS : HTTP_PROBE_BODY;
-	if (p->part == HTTP_PROBE_STATUS)
-		p->framing = HTTP_PROBE_TO_EOF;
 }
 
 /* ---- body ---- */
@@ -160,6 +211,18 @@ static void body_bytes(struct http_probe *p, const char *body, const char *data,
 		memcpy(p->tail, data + n - keep, keep);
 	}
 	p->tail_len = (uint16_t)keep;
+}
+
+/* RFC 9112 section 7.1.2: fields behind the last chunk, an empty line ends them and the answer. */
+static bool trailer_ends(struct http_probe *p, char c)
+{
+	if (c == '\n' && p->chunk_digits == 0)
+		return true;
+	if (c == '\n')
+		p->chunk_digits = 0;
+	else if (c != '\r')
+		p->chunk_digits = 1;
+	return false;
 }
 
 /* One byte of what stands around the chunks. False: this is no chunked body. */
@@ -192,76 +255,132 @@ static bool chunk_byte(struct http_probe *p, char c)
 	return true;
 }
 
-/*
- * The body without what frames it goes to body_bytes. True when it is at its end or has shown enough; *sound false when
- * its chunks make no sense.
- */
-static bool on_body(struct http_probe *p, const char *body, const char *data, size_t len, bool *sound)
+/* One byte that is not of the body itself. */
+static void framing_byte(struct http_probe *p, const struct lb_conf_check *check, char c, enum health_result *result)
 {
-	*sound = true;
-	while (len > 0 && !p->matched && p->body_seen < HTTP_PROBE_BODY_MAX) {
-		size_t n = len;
-
-		if (p->framing == HTTP_PROBE_CHUNKED && p->chunk != HTTP_PROBE_DATA) {
-			p->seen++;
-			*sound = chunk_byte(p, *data) && p->seen <= HTTP_PROBE_HEAD_MAX + 2 * HTTP_PROBE_BODY_MAX;
-			/* The last chunk is the empty one; trailers do not matter. */
-			if (!*sound || (p->chunk == HTTP_PROBE_DATA && p->left == 0))
-				return true;
-			data++;
-			len--;
-			continue;
-		}
-		if (p->framing != HTTP_PROBE_TO_EOF && p->left < n)
-			n = (size_t)p->left;
-		body_bytes(p, body, data, n);
-		data += n;
-		len -= n;
-		p->left -= p->framing == HTTP_PROBE_TO_EOF ? 0 : n;
-		if (p->left == 0 && p->framing == HTTP_PROBE_LENGTH)
-			return true;
-		if (p->left == 0 && p->framing == HTTP_PROBE_CHUNKED)
-			p->chunk = HTTP_PROBE_DATA_END;
+	if (p->chunk == HTTP_PROBE_TRAILER) {
+		if (trailer_ends(p, c))
+			end(p, check, result);
+		return;
 	}
-	return p->matched || p->body_seen >= HTTP_PROBE_BODY_MAX || (p->framing == HTTP_PROBE_LENGTH && p->left == 0);
+	if (!chunk_byte(p, c) || p->seen > HTTP_PROBE_HEAD_MAX + 2 * HTTP_PROBE_BODY_MAX) {
+		lose(p, result);
+		return;
+	}
+	/* The last chunk is the empty one. */
+	if (p->chunk != HTTP_PROBE_DATA || p->left > 0)
+		return;
+	p->chunk = HTTP_PROBE_TRAILER;
+	p->chunk_digits = 0;
+	if (!p->judged)
+		decide(p, judge(p, check), result);
 }
 
-static bool status_byte(struct http_probe *p, const struct lb_conf_check *check, char c, enum health_result *result)
+/* Bytes of the body itself; what is no longer looked through is only counted. */
+static void data_bytes(struct http_probe *p, const struct lb_conf_check *check, const char *data, size_t len,
+		       enum health_result *result)
 {
-	if (c == '\n')
-		return on_status_line(p, check, result);
+	if (p->judged) {
+		p->seen += (uint32_t)len;
+	} else {
+		body_bytes(p, check->body, data, len);
+		if (p->matched || p->body_seen >= HTTP_PROBE_BODY_MAX)
+			decide(p, judge(p, check), result);
+	}
+	if (p->framing == HTTP_PROBE_TO_EOF)
+		return;
+	p->left -= len;
+	if (p->left > 0)
+		return;
+	if (p->framing == HTTP_PROBE_LENGTH)
+		end(p, check, result);
+	else
+		p->chunk = HTTP_PROBE_DATA_END;
+}
+
+/* The next bytes of the body and of what frames it; returns how many were taken. */
+static size_t on_body(struct http_probe *p, const struct lb_conf_check *check, const char *data, size_t len,
+		      enum health_result *result)
+{
+	size_t n = len;
+
+	if (p->framing == HTTP_PROBE_CHUNKED && p->chunk != HTTP_PROBE_DATA) {
+		p->seen++;
+		framing_byte(p, check, *data, result);
+		return 1;
+	}
+	if (p->framing != HTTP_PROBE_TO_EOF && p->left < n)
+		n = (size_t)p->left;
+	data_bytes(p, check, data, n, result);
+	return n;
+}
+
+static void status_byte(struct http_probe *p, const struct lb_conf_check *check, char c, enum health_result *result)
+{
+	if (c == '\n') {
+		on_status_line(p, check, result);
+		return;
+	}
 	if (p->line_len < sizeof(p->line))
 		p->line[p->line_len++] = c;
 	/* A reason phrase may be long, but what does not begin like HTTP is known at once. */
 	if (p->line_len <= 7 && memcmp(p->line, "HTTP/1.", p->line_len) != 0)
-		return decide(p, HEALTH_RESULT_GARBAGE, result);
-	return false;
+		lose(p, result);
+}
+
+/* The next bytes of the answer; returns how many were taken. */
+static size_t on_bytes(struct http_probe *p, const struct lb_conf_check *check, const char *data, size_t len,
+		       enum health_result *result)
+{
+	if (p->part == HTTP_PROBE_BODY)
+		return on_body(p, check, data, len, result);
+	if (++p->seen > HTTP_PROBE_HEAD_MAX)
+		lose(p, result);
+	else if (p->part == HTTP_PROBE_HEAD)
+		head_byte(p, check, *data, result);
+	else
+		status_byte(p, check, *data, result);
+	return 1;
+}
+
+static void on_eof(struct http_probe *p, const struct lb_conf_check *check, enum health_result *result)
+{
+	p->persistent = false;
+	/* Closed early: an answer without a whole status line is none; one with it is judged by what there is. */
+	if (p->part == HTTP_PROBE_STATUS)
+		decide(p, p->seen == 0 ? HEALTH_RESULT_RESET : HEALTH_RESULT_GARBAGE, result);
+	else if (!p->judged)
+		decide(p, judge(p, check), result);
 }
 
 bool http_probe_feed(struct http_probe *p, const struct lb_conf_check *check, const void *data, size_t len, bool eof,
 		     enum health_result *result)
 {
 	const char *bytes = data;
-	bool sound = true;
+	bool known = p->judged;
 	size_t i = 0;
 
-	for (; i < len && p->part < HTTP_PROBE_BODY; i++) {
-		p->seen++;
-		if (p->seen > HTTP_PROBE_HEAD_MAX)
-			return decide(p, HEALTH_RESULT_GARBAGE, result);
-		if (p->part == HTTP_PROBE_HEAD)
-			head_byte(p, bytes[i]);
-		else if (status_byte(p, check, bytes[i], result))
-			return true;
-	}
-	if (p->part == HTTP_PROBE_BODY && on_body(p, check->body, i < len ? bytes + i : NULL, len - i, &sound))
-		return decide(p, sound ? judge(p, check) : HEALTH_RESULT_GARBAGE, result);
-	if (!eof)
-		return false;
-	/* Closed early: an answer without a whole status line is none; one with it is judged by what there is. */
-	if (p->part == HTTP_PROBE_STATUS)
-		return decide(p, p->seen == 0 ? HEALTH_RESULT_RESET : HEALTH_RESULT_GARBAGE, result);
-	return decide(p, judge(p, check), result);
+	while (i < len && p->part < HTTP_PROBE_WHOLE)
+		i += on_bytes(p, check, bytes + i, len - i, result);
+	/* Nothing was asked for that could follow. */
+	if (i < len)
+		p->persistent = false;
+	if (eof)
+		on_eof(p, check, result);
+	return p->judged && !known;
+}
+
+bool http_probe_reusable(const struct http_probe *p)
+{
+	return p->part == HTTP_PROBE_WHOLE && p->persistent;
+}
+
+bool http_probe_goes_on(const struct http_probe *p)
+{
+	uint64_t left = p->framing == HTTP_PROBE_LENGTH ? p->left : 0;
+
+	return p->persistent && p->seen + left <= HTTP_PROBE_WHOLE_MAX &&
+	       (p->part == HTTP_PROBE_HEAD || (p->part == HTTP_PROBE_BODY && p->framing != HTTP_PROBE_TO_EOF));
 }
 
 const char *http_probe_warning(uint16_t code, bool authenticated)

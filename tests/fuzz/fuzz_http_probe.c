@@ -1,5 +1,6 @@
 /* Whatever a server answers to a check: never a crash, a verdict at the end at the latest, and the same one for the
- * same bytes in whatever pieces they come. The first byte of an input is the size of the pieces. */
+ * same bytes in whatever pieces they come, about the connection, too. The first byte of an input is the size of the
+ * pieces. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,16 +14,23 @@ static void require(bool holds)
 		abort();
 }
 
-static enum health_result judge(const struct lb_conf_check *check, const uint8_t *data, size_t len, size_t piece)
+/* The verdict, and in *reusable what becomes of the connection behind the whole of it. */
+static enum health_result judge(const struct lb_conf_check *check, const uint8_t *data, size_t len, size_t piece,
+				bool *reusable)
 {
 	struct http_probe p = {0};
 	enum health_result result = HEALTH_RESULT_COUNT_;
 
+	*reusable = false;
 	for (size_t i = 0; i < len; i += piece) {
 		size_t n = len - i < piece ? len - i : piece;
 
-		if (http_probe_feed(&p, check, data + i, n, false, &result))
+		if (http_probe_feed(&p, check, data + i, n, false, &result)) {
+			http_probe_feed(&p, NULL, data + i + n, len - i - n, false, NULL);
+			*reusable = http_probe_reusable(&p);
+			require(!*reusable || !http_probe_goes_on(&p));
 			return result;
+		}
 		require(p.seen == i + n);
 		require(p.seen <= HTTP_PROBE_HEAD_MAX ||
 			(p.part == HTTP_PROBE_BODY && p.body_seen < HTTP_PROBE_BODY_MAX));
@@ -34,13 +42,16 @@ static enum health_result judge(const struct lb_conf_check *check, const uint8_t
 
 static void judge_in_pieces(const struct lb_conf_check *check, const uint8_t *data, size_t len, size_t piece)
 {
-	enum health_result whole = judge(check, data, len, len ? len : 1);
+	bool reusable, again;
+	enum health_result whole = judge(check, data, len, len ? len : 1, &reusable);
 
 	require(whole == HEALTH_RESULT_OK || whole == HEALTH_RESULT_ALIVE || whole == HEALTH_RESULT_WRONG ||
 		whole == HEALTH_RESULT_GARBAGE || whole == HEALTH_RESULT_RESET);
 	require((whole == HEALTH_RESULT_RESET) == (len == 0));
-	require(judge(check, data, len, 1) == whole);
-	require(judge(check, data, len, piece) == whole);
+	require(judge(check, data, len, 1, &again) == whole);
+	require(again == reusable);
+	require(judge(check, data, len, piece, &again) == whole);
+	require(again == reusable);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

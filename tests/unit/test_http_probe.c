@@ -25,7 +25,8 @@ START_TEST(the_request)
 				       "Accept: */*\r\nConnection: close\r\n\r\n";
 	char out[256];
 
-	ck_assert_uint_eq(http_probe_request(&check, "10.196.35.20", NULL, out, sizeof(out)), strlen(expected));
+	ck_assert_uint_eq(http_probe_request(&check, "10.196.35.20", NULL, HTTP_PROBE_CLOSE, out, sizeof(out)),
+			  strlen(expected));
 	ck_assert_str_eq(out, expected);
 }
 END_TEST
@@ -37,10 +38,23 @@ START_TEST(the_request_with_a_token)
 	char out[sizeof(expected)];
 
 	strcpy(check.method, "HEAD");
-	ck_assert_uint_eq(http_probe_request(&check, "k8s", "abc", out, sizeof(out)), strlen(expected));
+	ck_assert_uint_eq(http_probe_request(&check, "k8s", "abc", HTTP_PROBE_CLOSE, out, sizeof(out)),
+			  strlen(expected));
 	ck_assert_str_eq(out, expected);
 	/* Half a request is never sent. */
-	ck_assert_uint_eq(http_probe_request(&check, "k8s", "abc", out, sizeof(out) - 1), 0);
+	ck_assert_uint_eq(http_probe_request(&check, "k8s", "abc", HTTP_PROBE_CLOSE, out, sizeof(out) - 1), 0);
+}
+END_TEST
+
+/* RFC 9112 section 9.3: a connection persists unless somebody says otherwise. */
+START_TEST(the_request_that_is_not_the_last)
+{
+	static const char expected[] =
+	    "GET /readyz HTTP/1.1\r\nHost: k8s\r\nUser-Agent: lbd-check\r\nAccept: */*\r\n\r\n";
+	char out[sizeof(expected)];
+
+	ck_assert_uint_eq(http_probe_request(&check, "k8s", NULL, HTTP_PROBE_STAY, out, sizeof(out)), strlen(expected));
+	ck_assert_str_eq(out, expected);
 }
 END_TEST
 
@@ -214,6 +228,66 @@ START_TEST(the_announced_end_ends_the_reading)
 }
 END_TEST
 
+/* What becomes of the connection behind an answer. */
+enum then { TAKES_ANOTHER, GOES_ON, IS_OF_NO_USE };
+
+static const struct {
+	const char *body, *method, *answer;
+	enum then then;
+} ends[] = {
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\nok",				 TAKES_ANOTHER},
+    {"ok", "GET",  "HTTP/1.1 200 x\r\nContent-Length: 8\r\n\r\nok, yes!",			 TAKES_ANOTHER},
+    {"",	 "GET",	"HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n",			       TAKES_ANOTHER},
+    {"",	 "GET",	"HTTP/1.1 403 x\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nno", TAKES_ANOTHER},
+    {"",	 "GET",	"HTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 x\r\nContent-Length: 1\r\n\r\n1",      TAKES_ANOTHER},
+    {"",	 "GET",	CHUNKED "2\r\nok\r\n0\r\n\r\n",						TAKES_ANOTHER},
+    {"ok", "GET",  CHUNKED "2;a\r\nok\r\n3\r\nabc\r\n0\r\nSum: 1\r\nX: y\r\n\r\n",		  TAKES_ANOTHER},
+    {"",	 "GET",	"HTTP/1.1 204 x\r\n\r\n",						  TAKES_ANOTHER},
+    {"",	 "HEAD", "HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n",			   TAKES_ANOTHER},
+    {"",	 "GET",	"HTTP/1.1 200 x\r\n",						      GOES_ON	     },
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\no",				GOES_ON      },
+    {"",	 "GET",	CHUNKED,								   GOES_ON	},
+    {"",	 "GET",	CHUNKED "2\r\nok\r\n0\r\nSum: 1\r\n",				      GOES_ON	     },
+ /* The end of these is never known, or far. */
+    {"",	 "GET",	"HTTP/1.1 200 x\r\n\r\nok",						IS_OF_NO_USE },
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nContent-Length: 70000\r\n\r\nok",			     IS_OF_NO_USE },
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nContent-Length: two\r\n\r\nok",			   IS_OF_NO_USE },
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nTransfer-Encoding: gzip\r\n\r\nok",		       IS_OF_NO_USE },
+    {"",	 "GET",	CHUNKED "x\r\n",							   IS_OF_NO_USE },
+ /* These servers want no more. */
+    {"",	 "GET",	"HTTP/1.0 200 x\r\nContent-Length: 2\r\n\r\nok",				 IS_OF_NO_USE },
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",      IS_OF_NO_USE },
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nconnection: x, Close\r\nContent-Length: 2\r\n\r\nok",	 IS_OF_NO_USE },
+    {"",	 "GET",	"HTTP/1.1 101 x\r\nContent-Length: 0\r\n\r\n",			       IS_OF_NO_USE },
+ /* What was not asked for. */
+    {"",	 "GET",	"HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\nok?",			  IS_OF_NO_USE },
+    {"",	 "GET",	CHUNKED "0\r\n\r\nH",						      IS_OF_NO_USE },
+    {"",	 "GET",	"SSH-2.0-OpenSSH_9.2\r\n",						 IS_OF_NO_USE },
+};
+
+START_TEST(what_becomes_of_the_connection)
+{
+	size_t len = strlen(ends[_i].answer);
+
+	strcpy(check.body, ends[_i].body);
+	strcpy(check.method, ends[_i].method);
+	for (size_t piece = 1; piece <= len; piece++) {
+		struct http_probe p = {0};
+		enum health_result result;
+		unsigned verdicts = 0;
+
+		for (size_t i = 0; i < len; i += piece)
+			verdicts += http_probe_feed(&p, verdicts ? NULL : &check, ends[_i].answer + i,
+						    len - i < piece ? len - i : piece, false, &result);
+		ck_assert_uint_eq(verdicts, 1);
+		ck_assert_int_eq(http_probe_reusable(&p), ends[_i].then == TAKES_ANOTHER);
+		ck_assert_int_eq(http_probe_goes_on(&p), ends[_i].then == GOES_ON);
+		ck_assert(!http_probe_feed(&p, NULL, NULL, 0, true, NULL));
+		ck_assert(!http_probe_reusable(&p) && !http_probe_goes_on(&p));
+	}
+}
+END_TEST
+
 /* Chunks of one byte, forever: given up. */
 START_TEST(framing_is_bounded)
 {
@@ -314,12 +388,14 @@ int main(void)
 	tcase_add_checked_fixture(all, setup, NULL);
 	tcase_add_test(all, the_request);
 	tcase_add_test(all, the_request_with_a_token);
+	tcase_add_test(all, the_request_that_is_not_the_last);
 	tcase_add_loop_test(all, an_answer_is_judged_by_its_code, 0, COUNT(answers));
 	tcase_add_test(all, the_verdict_is_known_at_the_end_of_the_status_line);
 	tcase_add_test(all, the_code_is_kept);
 	tcase_add_loop_test(all, a_body_that_is_asked_for_must_be_there, 0, COUNT(bodies));
 	tcase_add_test(all, a_match_ends_the_reading);
 	tcase_add_test(all, the_announced_end_ends_the_reading);
+	tcase_add_loop_test(all, what_becomes_of_the_connection, 0, COUNT(ends));
 	tcase_add_test(all, framing_is_bounded);
 	tcase_add_test(all, a_warning_names_the_cause);
 	tcase_add_test(all, a_match_across_pieces);

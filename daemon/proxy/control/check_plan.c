@@ -49,7 +49,8 @@ static SSL_CTX *make_tls(const struct lb_conf_check *check, struct lb_err *err)
 		return NULL;
 	}
 	SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
-	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				  SSL_MODE_RELEASE_BUFFERS);
 	/* A server that closes without close_notify has ended its answer, not attacked us. */
 	SSL_CTX_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_verify(tls, check->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);

@@ -1,15 +1,11 @@
-#include "daemon/proxy/control/checker.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include <lb/hash.h>
-#include <lb/http_probe.h>
-#include <lb/log.h>
 
+#include "daemon/proxy/control/checker_state.h"
 #include "daemon/proxy/control/must.h"
-#include "daemon/proxy/control/probe.h"
-#include "daemon/proxy/share/wheel.h"
+#include "daemon/proxy/share/capacity.h"
 #include "daemon/sys/clock.h"
 
 /* Checks that are due within so long begin together: waking up for each would cost nearly as much as the check. */
@@ -17,53 +13,21 @@
 
 /* First checks begin within this long and a little for each server, so that thousands do not begin at once. */
 #define INITIAL_SPREAD_MIN  LB_MSEC(50)
-#define INITIAL_SPREAD_STEP LB_USEC(50)
+#define INITIAL_SPREAD_STEP LB_USEC(100)
 
 /* How often a server is asked while none of its service is up; of many servers each one less often. */
 #define URGENT_INTERVAL	       LB_MSEC(100)
 #define URGENT_INTERVAL_SERVER LB_MSEC(10)
 
-struct checker {
-	struct checker_params params;
-	struct conf_set *set;
-	uint64_t generation;	    /* of the set */
-	lb_duration initial_spread; /* of the first checks of this set's servers */
-	struct knock_set *knocks;
-	struct wheel due; /* of struct server_check */
-	ev_timer tick;
-	lb_time next_tick; /* NEVER: nobody is waited for */
-	struct checker_stats stats;
-	bool asleep;
-};
-
-/* Checks of one server that may be under way at the same time while it does not answer; the usual `fall`. */
-#define QUESTIONS 3
-
-/* One check that is under way. */
-struct question {
-	struct server_check *check;
-	struct probe *probe;	/* NULL: none under way */
-	struct conf_set *asked; /* the set that the probe points into */
-};
-
-struct server_check {
-	struct checker *checker;
-	struct server *server;
-	struct wheel_entry due;
-	struct question questions[QUESTIONS];
-	lb_time youngest;	 /* when the last of them began */
-	struct check_plan *plan; /* of the generation below */
-	uint64_t generation;	 /* 0: the plan was not looked up yet */
-};
-
 static struct health_params params_of(const struct checker *c, const struct lb_conf_check *check)
 {
-	/* Half of the time that the first answers may take is left for answering. */
-	lb_duration most = check->timeout / 2;
+	/* A third of the time that the first answers may take is left for answering. */
+	lb_duration most = check->timeout / 3 * 2;
 
 	return (struct health_params){.initial_spread = c->initial_spread < most ? c->initial_spread : most,
 				      .interval = check->interval,
 				      .fast_interval = check->fast_interval,
+				      .timeout = check->timeout,
 				      .rise = check->rise,
 				      .fall = check->fall};
 }
@@ -85,37 +49,17 @@ static void arm(struct checker *c)
 	ev_timer_start(c->params.loop, &c->tick);
 }
 
-static unsigned under_way(const struct server_check *check)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < QUESTIONS; i++)
-		count += check->questions[i].probe != NULL;
-	return count;
-}
-
-/* When the server is asked next: as its machine wants it, or beside the questions that it has not answered. */
-static lb_time next_check(const struct server_check *check)
-{
-	const struct health_fsm *health = &check->server->health;
-	unsigned asking = under_way(check);
-
-	if (asking == 0)
-		return health_next_check(health);
-	return asking < QUESTIONS ? health_check_beside(health, asking, check->youngest) : LB_TIME_NEVER;
-}
-
 /* The next check goes to the wheel; none in maint, and none while all sleep. */
 static void plan_next(struct server_check *check)
 {
 	struct checker *c = check->checker;
 
 	if (check->server->admin != LB_ADMIN_MAINT && !c->asleep)
-		wheel_need(&c->due, &check->due, next_check(check));
+		wheel_need(&c->due, &check->due, checker_ask_next(check));
 }
 
 /* Forget what was planned before and plan anew. */
-static void schedule(struct server_check *check)
+void checker_schedule(struct server_check *check)
 {
 	struct checker *c = check->checker;
 
@@ -125,22 +69,6 @@ static void schedule(struct server_check *check)
 		wheel_advance(&c->due, clock_now(), on_due, c);
 	plan_next(check);
 	arm(c);
-}
-
-static void withdraw(struct question *question)
-{
-	if (!question->asked)
-		return;
-	probe_cancel(question->probe);
-	question->probe = NULL;
-	conf_set_release(question->asked);
-	question->asked = NULL;
-}
-
-static void stop_asking(struct server_check *check)
-{
-	for (size_t i = 0; i < QUESTIONS; i++)
-		withdraw(&check->questions[i]);
 }
 
 /* A server came or went: where none of the service is left, every one of them is asked again soon. */
@@ -159,11 +87,11 @@ static void judge_urgency(struct service *service)
 		if (!server->check || server->health.urgent == urgent)
 			continue;
 		health_set_urgent(&server->health, urgent, clock_now());
-		schedule(server->check);
+		checker_schedule(server->check);
 	}
 }
 
-static void tell_transition(struct server_check *check)
+void checker_tell_transition(struct server_check *check)
 {
 	struct checker *c = check->checker;
 
@@ -172,133 +100,14 @@ static void tell_transition(struct server_check *check)
 	c->params.on_transition(c->params.ctx, check->server);
 }
 
-/* What people are shown of the check; the text of a warning is the same literal as long as its cause is the same. */
-static bool report(struct server_check *check, const struct probe_outcome *outcome)
-{
-	struct server_report *r = &check->server->report;
-	const struct check_plan *plan = check->plan;
-	const char *former = r->warning;
-	bool failed = outcome->result != HEALTH_RESULT_OK && outcome->result != HEALTH_RESULT_ALIVE;
-
-	r->duration = outcome->duration;
-	r->at = clock_wall();
-	r->failures = failed ? r->failures + 1 : 0;
-	memcpy(r->result, outcome->text, sizeof(r->result));
-	r->warning = NULL;
-	if (outcome->result == HEALTH_RESULT_ALIVE)
-		r->warning = http_probe_warning(outcome->code, plan && (plan->bearer || plan->certificate_ends));
-	if (outcome->certificate_ends)
-		r->certificate_ends = outcome->certificate_ends;
-	r->client_certificate_ends = plan ? plan->certificate_ends : 0;
-	return r->warning != former;
-}
-
-static void on_probe_done(void *ctx, const struct probe_outcome *outcome)
-{
-	struct question *question = ctx;
-	struct server_check *check = question->check;
-	struct server *server = check->server;
-	struct checker *c = check->checker;
-	struct agent_orders former = server->agent;
-	lb_time now = clock_now();
-	bool warning_changed = report(check, outcome), changed;
-
-	question->probe = NULL;
-	withdraw(question);
-	/* A server that answers well is asked nothing more beside: a question that got lost before is no failure now.
-	 */
-	if (outcome->told || server->report.failures == 0)
-		stop_asking(check);
-	c->stats.results[outcome->result]++;
-	server->agent = outcome->orders;
-	changed = outcome->told ? health_told(&server->health, outcome->result, now)
-				: health_result(&server->health, outcome->result, now);
-	if (changed)
-		tell_transition(check);
-	else if (server->agent.percent != former.percent || server->agent.maxconn != former.maxconn)
-		c->params.on_orders(c->params.ctx, server);
-	if (warning_changed)
-		c->params.on_warning(c->params.ctx, server);
-	schedule(check);
-}
-
-/* Tokens and certificates are renewed while checks go on. */
-static void refresh(struct check_plan *plan, const char *service, lb_time now)
-{
-	struct lb_err err;
-
-	switch (check_plan_refresh(plan, now, &err)) {
-	case CHECK_PLAN_RENEWED:
-		lb_notice("check files service=%s changed: read again", service);
-		break;
-	case CHECK_PLAN_REFUSED:
-		lb_warning("check files service=%s changed: %s; the former ones stay in use", service, err.text);
-		break;
-	case CHECK_PLAN_SAME:
-		break;
-	}
-}
-
-/* The present plan of a server's check, which is searched for once in each set. */
-static struct check_plan *plan_of(struct server_check *check)
-{
-	struct checker *c = check->checker;
-
-	if (check->generation != c->generation) {
-		check->plan = conf_set_plan(c->set, check->server->conf->check);
-		check->generation = c->generation;
-	}
-	return check->plan;
-}
-
-/* Room for one more; next_check leaves some. */
-static struct question *spare(struct server_check *check)
-{
-	size_t i = 0;
-
-	while (i + 1 < QUESTIONS && check->questions[i].probe)
-		i++;
-	return &check->questions[i];
-}
-
-/* A check that was `due` begins. */
-static void start(struct server_check *check, lb_time due, lb_time now)
-{
-	struct checker *c = check->checker;
-	const struct server *server = check->server;
-	struct question *question = spare(check);
-	struct check_plan *plan = plan_of(check);
-	struct lb_endpoint address = server->conf->address;
-	lb_duration delay = now - due;
-
-	if (delay > c->stats.delay_max)
-		c->stats.delay_max = delay;
-	refresh(plan, server->block->service, now);
-	if (plan->check->port)
-		address.port = plan->check->port;
-	check->youngest = now;
-	question->check = check;
-	question->asked = conf_set_hold(c->set);
-	question->probe = probe_start(&(struct probe_params){
-	    .loop = c->params.loop,
-	    .knocks = c->knocks,
-	    .plan = plan,
-	    .address = address,
-	    .send_proxy = server->service->conf->send_proxy,
-	    .orders = server->agent,
-	    .on_done = on_probe_done,
-	    .ctx = question,
-	});
-}
-
 static void on_due(void *ctx, struct wheel_entry *e)
 {
 	struct server_check *check = lb_container_of(e, struct server_check, due);
-	lb_time now = clock_now(), due = next_check(check);
+	lb_time now = clock_now(), due = checker_ask_next(check);
 
 	(void)ctx;
 	if (due <= now)
-		start(check, due, now);
+		checker_ask(check, due, now);
 	/* What lies far ahead was visited early; one that has just begun may need another beside it. */
 	plan_next(check);
 }
@@ -329,6 +138,7 @@ struct checker *checker_new(const struct checker_params *params)
 
 void checker_set_conf(struct checker *c, struct conf_set *set)
 {
+	c->resting_max = capacity_resting(set->conf);
 	conf_set_hold(set);
 	conf_set_release(c->set);
 	c->set = set;
@@ -354,7 +164,7 @@ static void begin(struct server_check *check)
 	health_init(&check->server->health, &params, seed_of(check->server), clock_now());
 	check->server->since = clock_wall();
 	check->server->report.failures = 0;
-	schedule(check);
+	checker_schedule(check);
 }
 
 void checker_add(struct checker *c, struct server *server)
@@ -375,17 +185,17 @@ void checker_keep(struct checker *c, struct server *server, bool changed)
 
 	if (!changed)
 		return;
-	stop_asking(check);
+	checker_ask_stop(check);
 	server->agent = agent_orders_none();
 	server->report.certificate_ends = server->report.client_certificate_ends = 0;
 	health_set_params(&server->health, &params, clock_now());
 	server->health.next_check = clock_now();
-	schedule(check);
+	checker_schedule(check);
 }
 
 void checker_remove(struct checker *c, struct server *server)
 {
-	stop_asking(server->check);
+	checker_ask_stop(server->check);
 	wheel_remove(&c->due, &server->check->due);
 	free(server->check);
 	server->check = NULL;
@@ -402,13 +212,13 @@ void checker_wake(struct checker *c, const struct roster *roster)
 	for (size_t s = 0; s < roster->service_count; s++) {
 		judge_urgency(roster->services[s]);
 		for (size_t i = 0; i < roster->services[s]->server_count; i++)
-			schedule(roster->services[s]->servers[i]->check);
+			checker_schedule(roster->services[s]->servers[i]->check);
 	}
 }
 
 void checker_pause(struct checker *c, struct server *server)
 {
-	stop_asking(server->check);
+	checker_ask_stop(server->check);
 	wheel_remove(&c->due, &server->check->due);
 }
 
@@ -425,8 +235,8 @@ void checker_connect_failed(struct checker *c, struct server *server)
 	if (server->admin == LB_ADMIN_MAINT)
 		return;
 	if (health_connect_failed(&server->health, clock_now()))
-		tell_transition(server->check);
-	schedule(server->check);
+		checker_tell_transition(server->check);
+	checker_schedule(server->check);
 }
 
 void checker_connect_silent(struct checker *c, struct server *server)
@@ -435,7 +245,7 @@ void checker_connect_silent(struct checker *c, struct server *server)
 	if (server->admin == LB_ADMIN_MAINT)
 		return;
 	health_hasten(&server->health, clock_now());
-	schedule(server->check);
+	checker_schedule(server->check);
 }
 
 void checker_connect_ok(struct checker *c, struct server *server)

@@ -1,7 +1,7 @@
 /*
  * When each server is checked and what its health machine makes of the answers. One check at a time for each server,
- * due times from the machine; while one in use does not answer, further checks begin beside it, each with its own
- * budget. Control thread only.
+ * due times from the machine; while one in use does not answer, further checks begin beside it, and have failed with it
+ * when it has had its whole budget. Connections of HTTP checks stay open for the next ones. Control thread only.
  */
 #ifndef CONTROL_CHECKER_H
 #define CONTROL_CHECKER_H

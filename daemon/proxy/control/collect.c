@@ -142,8 +142,9 @@ void collect_fill(const struct collect_source *source, struct lb_snapshot *out)
 	    .reload_at = told->refused_at,
 	    .counters_cleared = source->counters_cleared,
 	};
-	out->session_limit =
-	    conf->max_connections ? conf->max_connections : capacity_sessions(workers, capacity_pipes()) * workers;
+	out->session_limit = conf->max_connections;
+	if (!out->session_limit)
+		out->session_limit = capacity_sessions(workers, capacity_pipes(), capacity_resting(conf)) * workers;
 	out->service_count = source->roster->service_count;
 	out->services = must(calloc(out->service_count + 1, sizeof(*out->services)));
 	for (size_t i = 0; i < out->service_count; i++)

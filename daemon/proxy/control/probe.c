@@ -31,6 +31,9 @@ static const struct probe_row http_rows[] = {
     {probe_stream_proxy_header}, {probe_http_ask}, {probe_stream_send}, {probe_stream_await}, {probe_http_judge}};
 static const struct probe_row https_rows[] = {{connected},	{probe_stream_proxy_header}, {probe_tls_handshake},
 					      {probe_http_ask}, {probe_stream_send},	     {probe_http_judge}};
+/* A connection that stayed open is asked at once. */
+static const struct probe_row again_rows[] = {
+    {probe_http_ask}, {probe_stream_send}, {probe_stream_await}, {probe_http_judge}};
 static const struct probe_row agent_rows[] = {{connected}, {probe_stream_proxy_header}, {probe_agent_judge}};
 
 /* Every table's last step ends the conversation, so none needs an end mark. */
@@ -95,7 +98,9 @@ static enum probe_step connected(struct probe *p)
  */
 static void close_connection(struct probe *p)
 {
+	ev_io_stop(p->params.loop, &p->io);
 	knock_cancel(p->knock);
+	p->knock = NULL;
 	if (p->fd < 0)
 		return;
 	if (p->ssl && p->answered) {
@@ -103,18 +108,25 @@ static void close_connection(struct probe *p)
 		ERR_clear_error();
 	}
 	SSL_free(p->ssl);
+	p->ssl = NULL;
 	if (p->answered)
 		close(p->fd);
 	else
 		tcp_sock_reset(p->fd);
+	p->fd = -1;
+}
+
+static void free_request(struct probe *p)
+{
+	free(p->request);
+	p->request = NULL;
 }
 
 static void release(struct probe *p)
 {
-	ev_io_stop(p->params.loop, &p->io);
 	ev_timer_stop(p->params.loop, &p->budget);
 	close_connection(p);
-	free(p->request);
+	free_request(p);
 	free(p);
 }
 
@@ -125,7 +137,13 @@ static void finish(struct probe *p)
 	void *ctx = p->params.ctx;
 
 	outcome.duration = clock_now() - p->started;
-	release(p);
+	if (probe_rest_possible(p)) {
+		ev_timer_stop(p->params.loop, &p->budget);
+		free_request(p);
+		outcome.open = p;
+	} else {
+		release(p);
+	}
 	on_done(ctx, &outcome);
 }
 
@@ -138,12 +156,31 @@ static void wait_for(struct probe *p, int events)
 	ev_io_start(p->params.loop, &p->io);
 }
 
-static void on_io(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct probe *p = w->data;
+static void begin(struct probe *p);
 
-	(void)loop;
-	(void)revents;
+/* A question begins with nothing said and nothing heard. */
+static void prepare(struct probe *p)
+{
+	free_request(p);
+	p->request_len = p->request_sent = 0;
+	p->http = (struct http_probe){0};
+	p->awaited = p->answered = false;
+	p->uses++;
+}
+
+/* What a connection that rested is closed for in the meantime is no news of the server: it is asked over another one.
+ */
+static void renew(struct probe *p)
+{
+	close_connection(p);
+	p->uses = 0;
+	p->outcome.code = 0;
+	begin(p);
+}
+
+/* Go on with the conversation until it has to wait or is over. */
+static void converse(struct probe *p)
+{
 	for (;;) {
 		switch (p->row->step(p)) {
 		case PROBE_NEXT:
@@ -156,10 +193,25 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 			wait_for(p, EV_WRITE);
 			return;
 		case PROBE_OVER:
-			finish(p);
+			if (p->uses > 1 && !p->answered)
+				renew(p);
+			else
+				finish(p);
 			return;
 		}
 	}
+}
+
+static void on_io(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct probe *p = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (p->resting)
+		probe_rest_on_io(p);
+	else
+		converse(p);
 }
 
 static void on_knocked(void *ctx, int errnum)
@@ -206,7 +258,7 @@ static int connect_plain(const struct lb_endpoint *address)
 }
 
 /* False with errno set. */
-static bool begin(struct probe *p)
+static bool begin_connection(struct probe *p)
 {
 	bool plain = p->params.plan->check->type == LB_CHECK_HTTP;
 
@@ -221,28 +273,71 @@ static bool begin(struct probe *p)
 	return true;
 }
 
+static void set_budget(struct probe *p, lb_duration budget)
+{
+	ev_timer_stop(p->params.loop, &p->budget);
+	ev_timer_set(&p->budget, lb_duration_seconds(budget), 0.);
+	ev_timer_start(p->params.loop, &p->budget);
+}
+
+/* A new connection; one that fails at once is told by a budget that is over. */
+static void begin(struct probe *p)
+{
+	prepare(p);
+	p->row = rows_of(p->params.plan->check->type);
+	if (begin_connection(p))
+		return;
+	probe_failed(p, errno);
+	set_budget(p, 0);
+}
+
+/* Take the next question; its budget runs from here. */
+static void take(struct probe *p, const struct probe_params *params)
+{
+	p->params = *params;
+	p->started = clock_now();
+	p->outcome = (struct probe_outcome){.orders = params->orders, .certificate_ends = p->outcome.certificate_ends};
+	set_budget(p, params->plan->check->timeout);
+}
+
 struct probe *probe_start(const struct probe_params *params)
 {
 	struct probe *p = must(calloc(1, sizeof(*p)));
-	double budget = lb_duration_seconds(params->plan->check->timeout);
 
-	p->params = *params;
-	p->started = clock_now();
-	p->row = rows_of(params->plan->check->type);
-	p->outcome.orders = params->orders;
 	p->fd = -1;
 	ev_init(&p->io, on_io);
 	/* After a pause of this process an answer that has arrived counts before the budget that ran out meanwhile. */
 	ev_set_priority(&p->io, 1);
 	p->io.data = p;
-	if (!begin(p)) {
-		probe_failed(p, errno);
-		budget = 0;
-	}
-	ev_timer_init(&p->budget, on_budget, budget, 0.);
+	ev_init(&p->budget, on_budget);
 	p->budget.data = p;
-	ev_timer_start(params->loop, &p->budget);
+	p->params.loop = params->loop;
+	take(p, params);
+	begin(p);
 	return p;
+}
+
+/* The present connection is one as these would make. */
+static bool fits(const struct probe *p, const struct probe_params *params)
+{
+	enum lb_check_type type = params->plan->check->type;
+
+	return p->resting && p->uses < PROBE_USES && params->keep && !http_probe_goes_on(&p->http) &&
+	       (type == LB_CHECK_HTTPS ? p->ssl && SSL_get_SSL_CTX(p->ssl) == params->plan->tls
+				       : type == LB_CHECK_HTTP && !p->ssl) &&
+	       params->send_proxy == p->params.send_proxy && lb_endpoint_equal(&params->address, &p->params.address);
+}
+
+bool probe_again(struct probe *p, const struct probe_params *params)
+{
+	if (!fits(p, params))
+		return false;
+	p->resting = false;
+	take(p, params);
+	prepare(p);
+	p->row = again_rows;
+	converse(p);
+	return true;
 }
 
 void probe_cancel(struct probe *p)

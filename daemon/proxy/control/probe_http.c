@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/proxy/control/must.h"
 #include "daemon/proxy/control/probe_step.h"
@@ -6,13 +7,15 @@
 enum probe_step probe_http_ask(struct probe *p)
 {
 	const struct check_plan *plan = p->params.plan;
-	char endpoint[LB_ENDPOINT_TEXT];
+	enum http_probe_after after = p->params.keep && p->uses < PROBE_USES ? HTTP_PROBE_STAY : HTTP_PROBE_CLOSE;
+	char endpoint[LB_ENDPOINT_TEXT], request[PROBE_REQUEST_MAX];
 	const char *host = plan->check->host[0] ? plan->check->host : lb_endpoint_text(&p->params.address, endpoint);
 
-	p->request = must(malloc(PROBE_REQUEST_MAX));
-	p->request_len = http_probe_request(plan->check, host, plan->bearer, p->request, PROBE_REQUEST_MAX);
+	p->request_len = http_probe_request(plan->check, host, plan->bearer, after, request, sizeof(request));
 	if (p->request_len == 0)
 		return probe_over(p, HEALTH_RESULT_GARBAGE, "the request is too long");
+	p->request = must(malloc(p->request_len));
+	memcpy(p->request, request, p->request_len);
 	return PROBE_NEXT;
 }
 

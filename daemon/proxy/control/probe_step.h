@@ -1,6 +1,7 @@
 /*
  * The inside of a probe, shared by its parts: probe.c connects and keeps time, probe_stream.c moves bytes (plain or
- * TLS), probe_tls.c shakes hands, probe_http.c and probe_agent.c know what to ask and how to judge the answer.
+ * TLS), probe_tls.c shakes hands, probe_http.c and probe_agent.c know what to ask and how to judge the answer,
+ * probe_rest.c looks after a connection between two questions.
  */
 #ifndef CONTROL_PROBE_STEP_H
 #define CONTROL_PROBE_STEP_H
@@ -39,6 +40,10 @@ struct probe {
 	size_t line_len;
 	bool awaited;  /* the socket was waited for since the question */
 	bool answered; /* the server said what it was asked for */
+	unsigned uses; /* questions that this connection was given */
+	bool resting;
+	probe_on_closed *on_closed; /* while it rests */
+	void *closed_ctx;
 	struct probe_outcome outcome;
 };
 
@@ -64,6 +69,11 @@ enum probe_step probe_stream_await(struct probe *p);
 enum probe_step probe_stream_receive(struct probe *p, void *buf, size_t cap, size_t *len);
 /* What an unsuccessful call into openssl means: wait, or the outcome. */
 enum probe_step probe_tls_failed(struct probe *p, int rc);
+
+/* Whether the connection of an answered question takes another one. */
+bool probe_rest_possible(const struct probe *p);
+/* The connection of a resting probe has something to read; the probe may be over afterwards. */
+void probe_rest_on_io(struct probe *p);
 
 enum probe_step probe_http_ask(struct probe *p);
 enum probe_step probe_http_judge(struct probe *p);

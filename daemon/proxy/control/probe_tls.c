@@ -42,7 +42,7 @@ enum probe_step probe_tls_failed(struct probe *p, int rc)
 	}
 	code = ERR_peek_error();
 	why = ERR_reason_error_string(code);
-	if (verdict != X509_V_OK && p->params.plan->check->verify)
+	if (verdict != X509_V_OK && SSL_get_verify_mode(p->ssl) != SSL_VERIFY_NONE)
 		why = X509_verify_cert_error_string(verdict);
 	ERR_clear_error();
 	return probe_over(p, HEALTH_RESULT_TLS, "tls: %s", why ? why : "handshake failed");

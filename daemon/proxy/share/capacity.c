@@ -1,5 +1,7 @@
 #include "daemon/proxy/share/capacity.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/resource.h>
 
 /* Descriptors that are no session's: listeners, checks, the API, logs. */
@@ -25,11 +27,28 @@ uint32_t capacity_pipes(void)
 }
 
 /* Two sockets each, and a third one while hedging. */
-uint32_t capacity_sessions(uint32_t workers, uint32_t worker_pipes)
+uint32_t capacity_sessions(uint32_t workers, uint32_t worker_pipes, uint32_t resting)
 {
-	uint32_t all = descriptor_limit(), pipes = 2 * worker_pipes * workers;
+	uint32_t all = descriptor_limit(), others = RESERVED_DESCRIPTORS + 2 * worker_pipes * workers + resting;
 
-	if (all <= RESERVED_DESCRIPTORS + pipes + 4 * workers)
+	if (all <= others + 4 * workers)
 		return 2;
-	return (all - RESERVED_DESCRIPTORS - pipes) / workers / 2;
+	return (all - others) / workers / 2;
+}
+
+static bool by_http(const struct lb_conf_check *check)
+{
+	return check->type == LB_CHECK_HTTP || check->type == LB_CHECK_HTTPS;
+}
+
+uint32_t capacity_resting(const struct lb_conf *conf)
+{
+	uint64_t all = descriptor_limit(), most = all / 2, sessions = 2 * (uint64_t)conf->max_connections, checks = 0;
+
+	for (size_t i = 0; i < conf->service_count; i++)
+		for (size_t k = 0; k < conf->services[i].server_count; k++)
+			checks += by_http(conf->services[i].servers[k].check);
+	if (most + sessions > all)
+		most = sessions < all ? all - sessions : 0;
+	return (uint32_t)(checks < most ? checks : most);
 }

@@ -34,7 +34,9 @@ static uint32_t session_limit(const struct worker *w, const struct pool_view *vi
 {
 	uint32_t workers = workers_of(view);
 
-	return view->max_connections > 0 ? view->max_connections : capacity_sessions(workers, w->pipes.max);
+	if (view->max_connections > 0)
+		return view->max_connections;
+	return capacity_sessions(workers, w->pipes.max, capacity_resting(view->conf));
 }
 
 /* --- orders --- */

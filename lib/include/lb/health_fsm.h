@@ -42,6 +42,7 @@ const char *health_reason_name(enum health_reason r);
 
 struct health_params {
 	lb_duration interval, fast_interval;
+	lb_duration timeout;	    /* the budget of one check */
 	lb_duration initial_spread; /* the first check is due within it; 0: 50 ms */
 	uint16_t rise, fall;
 };
@@ -96,14 +97,19 @@ void health_set_urgent(struct health_fsm *h, lb_duration urgent, lb_time now);
 /* The data path connected: consecutive connection failures are forgotten. */
 void health_connect_ok(struct health_fsm *h);
 
-/* When the next check is due. */
+/* When the next check is due; the pause before it is up to 9 % shorter than the interval, never longer. */
 lb_time health_next_check(const struct health_fsm *h);
 
 /*
  * When another check is due beside those that are under way without an answer, so that a server that has fallen silent
- * is known after one timeout and the pauses between the checks, not after a timeout for each. under_way: how many
- * (at least one); youngest: when the last of them began. LB_TIME_NEVER: their results are enough to decide.
+ * is known when the first of them has had its whole budget, not after a budget for each. under_way: how many (at least
+ * one); youngest: when the last of them began. LB_TIME_NEVER: their results are enough to decide.
  */
 lb_time health_check_beside(const struct health_fsm *h, unsigned under_way, lb_time youngest);
+/*
+ * A check has had its whole budget without an answer: does one that was asked beside it and has waited for so long
+ * count as unanswered, too? Where each began when it was due, all do.
+ */
+bool health_counts_beside(const struct health_fsm *h, lb_duration waited);
 
 #endif
