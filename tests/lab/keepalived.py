@@ -14,6 +14,8 @@ from .process import Process
 from .wait import eventually
 
 VRID = 51
+# RFC 9568 erratum 8300: the first address of an advert is link-local; lbd names the one of the virtual MAC.
+LINK_LOCAL = f"fe80::200:5eff:fe00:2{VRID:02x}"
 PREFIX = {4: 24, 6: 64}
 # What Keepalived says of an advert that it does not take, from its sources (vrrp.c) and its own tries.
 _DROPPED = re.compile(
@@ -73,6 +75,7 @@ class Cell:
             lines += [f"unicast_src_ip {own}", "unicast_peer {", f"  {other}", "}"]
         if self.password:
             lines += ["authentication {", "  auth_type PASS", f"  auth_pass {self.password}", "}"]
+        vips = (LINK_LOCAL, *vips) if self.family == 6 else vips
         lines += ["virtual_ipaddress {", *(f"  {vip}/{PREFIX[self.family]}" for vip in vips), "}"]
         body = "".join(f"    {line}\n" for line in lines)
         return f"global_defs {{\n    router_id {node.name}\n}}\nvrrp_instance k8s {{\n{body}}}\n"

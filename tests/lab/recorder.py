@@ -18,6 +18,9 @@ from . import topology
 from .host import Host
 
 ETH_P_ALL = 3
+ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 = 0x0806, 0x0800, 0x86DD
+VRRP_PROTOCOL, ICMPV6 = 112, 58
+NEIGHBOUR_ADVERTISEMENT, SOLICITED = 136, 0x40
 SO_ATTACH_FILTER = 26
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
@@ -47,27 +50,54 @@ class Advert(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """An ARP packet of a host whose sender address is the VIP: an announcement or an answer."""
+    """An ARP packet of a host whose sender address is the VIP, or a neighbour advertisement for it.
+
+    It announces (`request`, after the form that ARP has) or answers.
+    """
 
     at: float
     host: str
     request: bool
 
 
+def _advert(frame: Frame) -> Advert | None:
+    kind, data = struct.unpack(">H", frame.data[12:14])[0], frame.data
+    if kind == ETH_P_IP and data[23] == VRRP_PROTOCOL and len(data) > 36:
+        return Advert(frame.at, frame.host, data[14 + (data[14] & 15) * 4 + 2])
+    if kind == ETH_P_IPV6 and data[20] == VRRP_PROTOCOL and len(data) > 56:
+        return Advert(frame.at, frame.host, data[56])
+    return None
+
+
+def _claim(frame: Frame) -> Claim | None:
+    kind, data = struct.unpack(">H", frame.data[12:14])[0], frame.data
+    if kind == ETH_P_ARP and data[28:32] == socket.inet_aton(topology.VIP):
+        return Claim(frame.at, frame.host, data[20:22] == b"\0\x01")
+    advertised = kind == ETH_P_IPV6 and data[20] == ICMPV6 and data[54] == NEIGHBOUR_ADVERTISEMENT
+    if advertised and data[62:78] == socket.inet_pton(socket.AF_INET6, topology.VIP6):
+        return Claim(frame.at, frame.host, not data[58] & SOLICITED)
+    return None
+
+
 def _bpf(vip_packets: bool) -> bytes:
-    """A socket filter: ARP, IP protocol 112 and, where wanted, everything from the VIP."""
+    """A socket filter: ARP, neighbour advertisements, IP protocol 112 and, where wanted, everything from the VIP."""
     vip = struct.unpack(">I", socket.inet_aton(topology.VIP))[0]
     program = [
         (0x28, 0, 0, 12),  # ldh ethertype
-        (0x15, 6, 0, 0x0806),
-        (0x15, 0, 6, 0x0800),
+        (0x15, 12, 0, ETH_P_ARP),
+        (0x15, 5, 0, ETH_P_IPV6),
+        (0x15, 0, 9, ETH_P_IP),
         (0x30, 0, 0, 23),  # ldb protocol
-        (0x15, 3, 0, 112),
+        (0x15, 8, 0, VRRP_PROTOCOL),
         (0x20, 0, 0, 26),  # ld source
-        (0x15, 1, 2, vip if vip_packets else 0xFFFFFFFF),
+        (0x15, 6, 5, vip if vip_packets else 0xFFFFFFFF),
+        (0x30, 0, 0, 20),  # ldb next header
+        (0x15, 4, 0, VRRP_PROTOCOL),
+        (0x15, 0, 2, ICMPV6),
+        (0x30, 0, 0, 54),  # ldb type
+        (0x15, 1, 0, NEIGHBOUR_ADVERTISEMENT),
         (0x06, 0, 0, 0),
         (0x06, 0, 0, 65535),
-        (0x06, 0, 0, 0),
     ]
     return b"".join(struct.pack("HBBI", *line) for line in program)
 
@@ -114,7 +144,7 @@ class _Thread:
 
 
 class FrameRecorder(_Thread):
-    """The ARP and VRRP frames at the hosts' interfaces; with `vip_packets` also every packet from the VIP."""
+    """What claims addresses, and the adverts, at the hosts' interfaces; with `vip_packets` also every packet from the VIP."""
 
     def __init__(self, hosts: Iterable[Host], vip_packets: bool = False) -> None:
         super().__init__()
@@ -145,12 +175,7 @@ class FrameRecorder(_Thread):
 
     def adverts(self) -> list[Advert]:
         """Every advert that left one of the hosts, in order."""
-        found = [
-            Advert(frame.at, frame.host, frame.data[14 + (frame.data[14] & 15) * 4 + 2])
-            for frame in list(self.frames)
-            if frame.sent and frame.data[12:14] == b"\x08\x00" and frame.data[23] == 112 and len(frame.data) > 36
-        ]
-        return sorted(found)
+        return sorted(found for found in (_advert(frame) for frame in list(self.frames) if frame.sent) if found)
 
     def speakers(self, since: float = 0.0) -> list[str]:
         """Who advertised with a priority above 0, in order, each run of one host once."""
@@ -161,13 +186,9 @@ class FrameRecorder(_Thread):
         return runs
 
     def claims(self, since: float = 0.0) -> list[Claim]:
-        """Every ARP packet from the VIP that left one of the hosts."""
-        vip = socket.inet_aton(topology.VIP)
-        return [
-            Claim(frame.at, frame.host, frame.data[20:22] == b"\0\x01")
-            for frame in sorted(list(self.frames))
-            if frame.sent and frame.at >= since and frame.data[12:14] == b"\x08\x06" and frame.data[28:32] == vip
-        ]
+        """Every claim to the VIP, IPv4 or IPv6, that left one of the hosts."""
+        sent = (frame for frame in sorted(list(self.frames)) if frame.sent and frame.at >= since)
+        return [found for found in map(_claim, sent) if found]
 
     def announcements(self, host: str, since: float = 0.0) -> list[float]:
         """When the host announced the VIP."""

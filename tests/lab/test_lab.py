@@ -155,6 +155,21 @@ def test_one_way_loss_of_adverts_makes_two_owners(lab: Lab) -> None:
     assert arp.both_ms() > 0
 
 
+@pytest.mark.parametrize("address", ["10.196.35.77/32", "fd00:35::77/128"])
+def test_arpprobe_sees_every_station(lab: Lab, address: str) -> None:
+    """One host has an address, two, the other one: by ARP and by neighbour solicitation."""
+    ones, others = lab.workers[:2]
+    how = ("nodad",) if ":" in address else ()
+    ones.run("ip", "address", "add", address, "dev", topology.INTERFACE, *how)
+    with lab.arpprobe(address.partition("/")[0]) as arp:
+        eventually(lambda: arp.owners() == (ones.name,), 2.0)
+        others.run("ip", "address", "add", address, "dev", topology.INTERFACE, *how)
+        eventually(lambda: sorted(arp.owners()) == sorted((ones.name, others.name)), 2.0)
+        ones.run("ip", "address", "del", address, "dev", topology.INTERFACE)
+        eventually(lambda: arp.owners() == (others.name,), 2.0)
+    assert arp.both_ms() > 0
+
+
 @pytest.mark.parametrize("mode", ["http", "connect", "banner", "echo"])
 def test_openloop_modes(lab: Lab, mode: str) -> None:
     """Each way of asking succeeds against a server that answers so, and fails once it is gone."""
