@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab import Lab, eventually, holds
+from lab import Lab, eventually, holds, package, paths
 from lab.lb import LoadBalancer
 from trial import DOWN, metric, transitions
 
@@ -132,3 +132,21 @@ def test_differences_are_shown_and_never_acted_on(lab: Lab, difference: str) -> 
     assert {node: node.status()["since"] for node in lab.lbs} == before
     assert node_of(owner, peer)["config"] != owner.status()["config"]
     assert node_of(owner, peer)["version"] == owner.status()["version"]
+
+
+def test_another_version_is_shown_and_never_acted_on(lab: Lab) -> None:
+    """The peer comes back as another version: either shows the other's, all is well, roles stay, and a hand-over goes there."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    before = owner.status()["since"]
+    own, newer = package.version(), f"{package.version()}+next"
+    assert peer.sigterm() == 0
+    peer.install(peer.directory / "programs", paths.edition("next"))
+    peer.start()
+    eventually(lambda: (node_of(owner, peer)["version"], node_of(peer, owner)["version"]) == (newer, own), 5.0)
+    eventually(lambda: (owner.lbctl("status").code, peer.lbctl("status").code) == (0, 1), 5.0, "all is well")
+    assert newer in owner.lbctl("status").stdout and own in peer.lbctl("status").stdout
+    owner_is(lab, owner, 1.0)
+    assert owner.status()["since"] == before and metric(owner, "lbd_config_mismatch") == 0
+    assert owner.lbctl("failover").code == 0
+    eventually(lambda: lab.holders() == [peer], 2.0)
