@@ -11,6 +11,7 @@ import pytest
 
 from lab import eventually
 from lab.systemd import SystemdLab, SystemdNode
+from trial import memory_of
 
 pytestmark = pytest.mark.systemd
 
@@ -67,6 +68,16 @@ def test_privileges(machines: SystemdLab) -> None:
         for pid in (node.pid, node.proxy_pid):
             assert Path(f"/proc/{pid}").stat().st_uid != 0
         assert node.on("stat", "-c", "%U:%G %a", "/run/lbd/lbd.sock").stdout == "lbd:lbd 660\n"
+
+
+def test_keeper_is_small_and_locked(machines: SystemdLab) -> None:
+    """All of the keeper's memory is locked, and resident that is less than 12 MB."""
+    machines.settle()
+    if "memory is not locked" in machines.nodes[0].journal():
+        pytest.skip("root may not lock as much memory here as the unit allows")
+    for node in machines.nodes:
+        memory = memory_of(node.pid)
+        assert 0.9 * memory["VmSize"] <= memory["VmLck"] and memory["VmRSS"] < 12_000_000, memory
 
 
 def test_unit_as_installed(machines: SystemdLab) -> None:

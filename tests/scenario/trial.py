@@ -32,12 +32,15 @@ def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def memory_of(pid: int) -> dict[str, int]:
+    """What the kernel says of the process's memory in bytes: VmSize, VmLck (locked), VmRSS (resident) and so on."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return {name: int(kilobytes) * 1024 for name, kilobytes in re.findall(r"(Vm\w+):\s+(\d+) kB", status)}
+
+
 def resident_kb(pid: int) -> int:
     """The resident memory of the process."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert found
-    return int(found[1])
+    return memory_of(pid)["VmRSS"] // 1024
 
 
 def cpu_seconds(pid: int) -> float:
