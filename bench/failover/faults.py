@@ -125,11 +125,13 @@ def _reloads(trial: Trial) -> None:
 def _server_off(trial: Trial) -> None:
     trial.hit()
     trial.afterwards(trial.lab.power_off(trial.victim).heal)
+    trial.struck()
 
 
 def _server(trial: Trial, number: int) -> None:
     trial.hit()
     trial.origins.signal(trial.victim, number)
+    trial.struck()
     if number == signal.SIGSTOP:
         trial.afterwards(lambda: trial.origins.signal(trial.victim, signal.SIGCONT))
 
@@ -137,12 +139,14 @@ def _server(trial: Trial, number: int) -> None:
 def _server_refuses(trial: Trial) -> None:
     trial.hit()
     trial.afterwards(trial.lab.refuse(trial.victim, ORIGIN_PORT).heal)
+    trial.struck()
 
 
 def _servers_down_and_back(trial: Trial) -> None:
     trial.hit()
     for name in ORIGINS:
         trial.origins.signal(name, signal.SIGKILL)
+    trial.struck()
     trial.wait(3.0)
     trial.origins.start()
     trial.back_at = time.monotonic()
@@ -152,6 +156,7 @@ def _for_a_while(trial: Trial, make: Callable[[], Healing], seconds: float) -> N
     """A fault whose end is a part of it."""
     trial.hit()
     fault = make()
+    trial.struck()
     trial.wait(seconds)
     fault.heal()
 
@@ -182,6 +187,7 @@ def _reboot(trial: Trial) -> None:
     trial.hit()
     fault = trial.lab.power_off(trial.owner.name)
     trial.owner.power_cut()
+    trial.struck()
     trial.wait(5.0 if trial.stack.patient else 1.0)
     trial.owner.boot()
     fault.heal()
