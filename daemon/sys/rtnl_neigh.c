@@ -111,9 +111,19 @@ static bool parse_unanswered(const struct nlmsghdr *nlh, struct rtnl_neighbour *
 	return true;
 }
 
+/* One datagram of the kernel; others may not speak here. -1 with errno, 0 to be skipped. */
+static ssize_t receive(struct rtnl_neigh *n)
+{
+	struct sockaddr_nl from = {0};
+	socklen_t from_len = sizeof(from);
+	ssize_t got = recvfrom(rtnl_neigh_fd(n), n->answer, sizeof(n->answer), 0, (struct sockaddr *)&from, &from_len);
+
+	return got < 0 || from.nl_pid == 0 ? got : 0;
+}
+
 bool rtnl_neigh_read(struct rtnl_neigh *n, rtnl_on_neighbour *on_neighbour, void *ctx)
 {
-	ssize_t got = mnl_socket_recvfrom(n->socket, n->answer, sizeof(n->answer));
+	ssize_t got = receive(n);
 	int left = (int)got;
 	struct rtnl_neighbour neighbour;
 
