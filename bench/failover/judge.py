@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any, Iterable, NamedTuple
 
-from .faults import BY_KEY, FAULTS
+from .faults import BY_KEY, FAULTS, TOGETHER
 
 
 
@@ -104,12 +104,20 @@ def losses(lines: list[dict[str, Any]], stack: str = "lbd") -> Losses:
     return out
 
 
+def _beside(found: dict[tuple[str, str], dict[str, Spread]], fault: str) -> set[str]:
+    """The stacks that the fault was measured of."""
+    return {stack for stack, key in found if key == fault}
+
+
 def compare(ones: list[dict[str, Any]], others: list[dict[str, Any]], stack: str = "lbd") -> int:
     """Prints where the rows of one stack of two runs do not overlap; 1 if anywhere."""
     first, second = spreads(ones), spreads(others)
     apart = checked = 0
     for key in sorted(set(first) & set(second)):
         if key[0] != stack:
+            continue
+        if key[1] in TOGETHER and _beside(first, key[1]) != _beside(second, key[1]):
+            print(f"{BY_KEY[key[1]].title}: not compared, as the stacks that shared the machine were others")
             continue
         for name, figure in BETTER.items():
             a, b = first[key][name], second[key][name]

@@ -88,9 +88,13 @@ def problems(directory: Path) -> list[str]:
         wrong.append("two owners are not a violation")
     alike = [_line("lbd", turn, found) for turn in (1, 2)]
     slower = [_line("lbd", turn, found, plain_gap_ms=900.0) for turn in (1, 2)]
+    shared, other = ([{**line, "fault": "busy-processor"} for line in lines] for lines in (alike, slower))
+    beside = [{**line, "stack": "tuned"} for line in shared]
     with contextlib.redirect_stdout(io.StringIO()):
         if compare(alike, alike) != 0 or compare(alike, slower) != 1:
             wrong.append("two runs are compared wrongly")
+        if compare(shared, other) != 1 or compare([*alike, *shared, *beside], [*alike, *other]) != 0:
+            wrong.append("two runs of which one had the machine to itself are compared wrongly")
     tuned = [_line("tuned", turn, found) for turn in (1, 2)]
     mixed = [_line("lbd", 1, found), *(_line("lbd", turn, found, plain_gap_ms=900.0) for turn in (2, 3))]
     one_owner = [_line("lbd", turn, found, double_ms=0.0) for turn in (1, 2)]
