@@ -17,6 +17,7 @@ struct detour {
 	struct detour_params params;
 	struct echo_sock sock;
 	ev_io io;
+	unsigned ifindex; /* bound to; 0: nothing goes or comes */
 	struct lb_addr by[WAYS_MAX];
 	size_t count, next;
 	uint8_t packet[ECHO_PACKET_MAX];
@@ -35,6 +36,19 @@ static bool is_way(const struct lb_conf *conf, const struct lb_addr *host)
 {
 	return host->family == AF_INET && host->bytes[0] != 127 && !lb_conf_has_vip(conf, host) &&
 	       lb_conf_node_by_addr(conf, host) < 0;
+}
+
+void detour_bind(struct detour *d, unsigned ifindex)
+{
+	int rc = 0;
+
+	if (d->sock.out < 0 || d->ifindex == ifindex)
+		return;
+	if (ifindex)
+		rc = echo_sock_bind(&d->sock, ifindex);
+	if (rc < 0)
+		lb_warning("nodes cannot hear each other by way of the servers: %s", strerror(-rc));
+	d->ifindex = rc == 0 ? ifindex : 0;
 }
 
 void detour_set_conf(struct detour *d, const struct lb_conf *conf)
@@ -56,7 +70,7 @@ void detour_send(struct detour *d, const struct lb_addr *node, const uint8_t *by
 {
 	size_t ways = d->count < WAYS_A_MESSAGE ? d->count : WAYS_A_MESSAGE;
 
-	for (size_t i = 0; d->sock.out >= 0 && i < ways; i++) {
+	for (size_t i = 0; d->ifindex && i < ways; i++) {
 		const struct lb_addr *by = &d->by[d->next++ % d->count];
 		size_t size = echo_packet_encode(node, by, bytes, len, d->packet);
 
@@ -73,7 +87,8 @@ void detour_drain(struct detour *d, unsigned budget)
 
 	while (budget-- > 0 && d->sock.in >= 0 && (size = echo_sock_receive(&d->sock, d->packet, &at)) != 0) {
 		size_t len;
-		const uint8_t *bytes = size > 0 ? echo_packet_decode(d->packet, (size_t)size, &len) : NULL;
+		const uint8_t *bytes =
+		    size > 0 && d->ifindex ? echo_packet_decode(d->packet, (size_t)size, &len) : NULL;
 
 		if (bytes)
 			d->params.heard(d->params.ctx, bytes, len, at);

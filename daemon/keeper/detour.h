@@ -24,6 +24,11 @@ struct detour *detour_new(const struct detour_params *params);
 void detour_start(struct detour *d);
 void detour_free(struct detour *d);
 
+/*
+ * The interface by which messages go and come, 0 for none: the one of the VIPs. That another network of the owner works
+ * says nothing of whether its clients reach it.
+ */
+void detour_bind(struct detour *d, unsigned ifindex);
 /* The servers of another configuration, or that the detour is not wanted. */
 void detour_set_conf(struct detour *d, const struct lb_conf *conf);
 /* To that node by way of two servers; the next message goes by way of the next two. */

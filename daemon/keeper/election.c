@@ -293,6 +293,7 @@ static void on_vip_changed(void *ctx)
 
 	election_advert_join(e);
 	announce_watch_bind(e->watch);
+	peer_link_bind(e->peer_link, vip_common_link(e->vips));
 	if (e->holding && vip_links_up(e->vips))
 		announce_start(e->announce);
 	election_judge_soon(e);
@@ -429,6 +430,7 @@ bool election_start(struct election *e, struct lb_err *err)
 
 	election_advert_join(e);
 	announce_watch_bind(e->watch);
+	peer_link_bind(e->peer_link, vip_common_link(e->vips));
 	ev_io_set(&e->vrrp_io, e->vrrp_fd, EV_READ);
 	ev_io_start(e->params.loop, &e->vrrp_io);
 	ev_check_start(e->params.loop, &e->check);

@@ -357,6 +357,11 @@ void peer_link_start(struct peer_link *l)
 	peer_link_tell(l);
 }
 
+void peer_link_bind(struct peer_link *l, unsigned ifindex)
+{
+	detour_bind(l->detour, ifindex);
+}
+
 void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf)
 {
 	l->params.conf = conf;

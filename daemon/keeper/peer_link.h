@@ -63,6 +63,8 @@ void peer_link_start(struct peer_link *l);
 void peer_link_free(struct peer_link *l);
 /* The same nodes in a new configuration; the interval may differ. */
 void peer_link_set_conf(struct peer_link *l, const struct lb_conf *conf);
+/* The interface that carries every VIP, by which other nodes are heard by way of the servers; 0: there is none. */
+void peer_link_bind(struct peer_link *l, unsigned ifindex);
 /* Other keys, from the next datagram on. */
 void peer_link_set_keys(struct peer_link *l, const struct peer_link_key *keys, size_t count);
 

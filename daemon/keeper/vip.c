@@ -389,6 +389,16 @@ const struct rtnl_link *vip_link(const struct vip_table *t, size_t vip)
 	return &t->vips[vip].link;
 }
 
+unsigned vip_common_link(const struct vip_table *t)
+{
+	unsigned index = t->count > 0 ? t->vips[0].link.index : 0;
+
+	for (size_t i = 1; i < t->count; i++)
+		if (t->vips[i].link.index != index)
+			return 0;
+	return index;
+}
+
 bool vip_present(const struct vip_table *t, size_t vip)
 {
 	return t->vips[vip].present;

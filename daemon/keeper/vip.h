@@ -69,6 +69,8 @@ size_t vip_count(const struct vip_table *t);
 const struct lb_addr *vip_address(const struct vip_table *t, size_t vip);
 /* The interface; index 0 while it does not exist. */
 const struct rtnl_link *vip_link(const struct vip_table *t, size_t vip);
+/* Index of the interface that carries every VIP; 0 where they are on several, or it does not exist. */
+unsigned vip_common_link(const struct vip_table *t);
 /* It was on the interface when last looked at. */
 bool vip_present(const struct vip_table *t, size_t vip);
 

@@ -67,6 +67,16 @@ void echo_sock_close(struct echo_sock *s)
 	errno = saved;
 }
 
+int echo_sock_bind(const struct echo_sock *s, unsigned ifindex)
+{
+	int to = (int)ifindex;
+
+	if (setsockopt(s->out, SOL_SOCKET, SO_BINDTOIFINDEX, &to, sizeof(to)) != 0 ||
+	    setsockopt(s->in, SOL_SOCKET, SO_BINDTOIFINDEX, &to, sizeof(to)) != 0)
+		return -errno;
+	return 0;
+}
+
 int echo_sock_send(const struct echo_sock *s, const struct lb_addr *by, const uint8_t *packet, size_t len)
 {
 	struct lb_endpoint to = {.addr = *by};

@@ -20,6 +20,8 @@ struct echo_sock {
 /* Both sockets, non-blocking; false with errno, and both are -1. Needs CAP_NET_RAW. */
 bool echo_sock_open(struct echo_sock *s);
 void echo_sock_close(struct echo_sock *s);
+/* From now on only by way of that interface, in both directions. 0 or -errno. */
+int echo_sock_bind(const struct echo_sock *s, unsigned ifindex);
 
 /* One packet that echo_packet_encode made, to the host that is to answer it. 0 or -errno. */
 int echo_sock_send(const struct echo_sock *s, const struct lb_addr *by, const uint8_t *packet, size_t len);

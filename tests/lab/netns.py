@@ -80,6 +80,18 @@ def create(hosts: Iterable[str]) -> None:
         plug(host)
 
 
+def second_network(hosts: Iterable[str], ways: Iterable[tuple[str, str]]) -> None:
+    """Another switch that joins these hosts, and by which each (from, to) of ways is reached at its one address."""
+    lines = ["link add br1 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set br1 up"]
+    for host in hosts:
+        lines += [f"link add {host}.2 type veth peer name {topology.SECOND_INTERFACE} netns {host}", f"link set {host}.2 master br1 up"]
+    command("ip", "-n", topology.SWITCH, "-batch", "-", stdin="\n".join(lines) + "\n")
+    for host in hosts:
+        command("ip", "-n", host, "link", "set", topology.SECOND_INTERFACE, "up")
+    for source, to in ways:
+        command("ip", "-n", source, "route", "add", f"{topology.address(to)}/32", "dev", topology.SECOND_INTERFACE)
+
+
 def plug(host: str) -> None:
     """Brings up the host's interfaces with their addresses."""
     interface = topology.INTERFACE

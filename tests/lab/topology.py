@@ -5,6 +5,7 @@ from __future__ import annotations
 VIP = "10.196.35.30"
 VIP6 = "fd00:35::30"
 INTERFACE = "eth0"
+SECOND_INTERFACE = "eth1"
 SWITCH = "switch"
 
 LOAD_BALANCERS = ("k8s-lb-1", "k8s-lb-2", "k8s-lb-3", "k8s-lb-4", "k8s-lb-5")

@@ -8,7 +8,7 @@ import pytest
 
 from lab import ARP, VRRP, Lab, eventually, holds, topology
 from lab.lb import LoadBalancer
-from lab.netns import command
+from lab.netns import command, second_network
 from lab.recorder import AddressRecorder
 from record import Measured
 from trial import DOWN, FULL, INTERVAL, SETTLE, Trial, transitions
@@ -212,6 +212,22 @@ def test_owner_heard_by_way_of_servers(lab: Lab, measured: Measured, way: str) -
     measured(f"{what}: two owners", trial.arp.both_ms(), "ms", exactly=0)
     assert trial.arp.owners() == (peer.name,)
     trial.check()
+
+
+def test_owner_that_only_servers_reach(lab: Lab, measured: Measured) -> None:
+    """The owner's network of clients goes and its network of servers stays: what servers hear of it keeps no VIP."""
+    owner = lab.start()
+    peer = lab.other(owner)
+    balancers = [node.name for node in lab.lbs]
+    servers = [server.name for server in lab.masters + lab.workers]
+    second_network(balancers + servers, [way for a in balancers for b in servers for way in ((a, b), (b, a))])
+    with Trial(lab) as trial:
+        hit = trial.now()
+        lab.power_off(owner.name)
+        trial.served_after(hit + 1.0)
+    measured("cut off from clients, not from servers: outage", trial.outage_ms(), "ms", at_most=OUTAGE)
+    assert trial.arp.owners() == (peer.name,)
+    trial.check(both_ms=None)
 
 
 def test_f13_owner_is_deaf(lab: Lab, measured: Measured) -> None:
