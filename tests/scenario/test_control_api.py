@@ -44,6 +44,12 @@ def test_refusals(shared_lab: Lab) -> None:
     assert refused(node, "GET", "/v1/events?since=x") == (400, "bad-request")
     assert refused(node, "GET", "/v1/why?subject=kube-api") == (400, "bad-request")
     assert refused(node, "GET", "/v1/connections?client=here") == (400, "bad-request")
+    assert refused(node, "GET", "/v1/connections?service=nothing") == (404, "unknown-service")
+    assert refused(node, "GET", "/v1/connections?server=kube-api/nobody") == (404, "unknown-server")
+    assert refused(node, "GET", "/v1/connections?server=nobody") == (404, "unknown-server")
+    assert node.api("GET", "/v1/connections?service=kube-api&server=k8s-master-1") == (200, {"total": 0, "connections": []})
+    misspelt = node.lbctl("connections", "--service", "kube-ap")
+    assert misspelt.code == 1 and "there are kube-api, ingress-http, ingress-https" in misspelt.stderr
     assert refused(node, "DELETE", "/v1/connections/x") == (400, "bad-request")
     assert refused(node, "DELETE", "/v1/connections/999999999") == (404, "unknown-connection")
     assert refused(node, "DELETE", "/v1/connections") == (400, "bad-request")

@@ -101,7 +101,7 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/lbd/prometheus conf/prometheus/lbd.rules.yml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/lbd/grafana conf/grafana/lbd.json
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/lbd/lnav conf/lnav/lbd.json
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/lbd/goaccess conf/goaccess/lbd.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/lbd/goaccess conf/goaccess/lbd.conf conf/goaccess/clients.sed
 	install -D -m 644 -t $(DOC_DIR) README.md
 	for file in $(EXAMPLES); do install -D -m 644 $$file $(DOC_DIR)/examples/$${file#conf/} || exit 1; done
 	for file in $(COMPLETIONS); do install -D -m 644 $$file $(COMPLETION_DIR)/$$(basename $$file .bash) || exit 1; done

@@ -15,6 +15,7 @@
 
 struct listing {
 	struct http_request *http;
+	const struct roster *roster;
 	lb_name service, server; /* "" all */
 	struct lb_cidr client;	 /* family 0: all */
 	uint64_t limit, total;
@@ -67,10 +68,61 @@ static void on_list(void *ctx, struct message *m)
 	}
 }
 
+/* "a, b, c" */
+static void add_service_names(const struct roster *r, struct lb_text *out)
+{
+	for (size_t i = 0; i < r->service_count; i++)
+		lb_text_addf(out, "%s%s", i ? ", " : "", r->services[i]->conf->name);
+}
+
+static void add_server_names(const struct service *service, struct lb_text *out)
+{
+	for (size_t i = 0; i < service->server_count; i++)
+		lb_text_addf(out, "%s%s", i ? ", " : "", service->servers[i]->conf->name);
+}
+
+static bool has_server(const struct roster *r, const char *server)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < r->service_count; i++)
+		found |= roster_server(r, r->services[i]->conf->name, server) != NULL;
+	return found;
+}
+
+/* Of what nobody knows there are not "no sessions": it was misspelt. (Sessions may outlive the names they have.) */
+static bool refuse_unknown(struct listing *l)
+{
+	const struct service *service = roster_service(l->roster, l->service);
+	struct lb_text names = {0};
+	bool refused = true;
+
+	if (l->service[0] && !service) {
+		add_service_names(l->roster, &names);
+		api_route_refuse(l->http, 404, "unknown-service", "there is no service \"%s\"; there are %s",
+				 l->service, lb_text_str(&names));
+	} else if (service && l->server[0] && !roster_server(l->roster, l->service, l->server)) {
+		add_server_names(service, &names);
+		api_route_refuse(l->http, 404, "unknown-server", "service %s has no server \"%s\"; it has %s",
+				 l->service, l->server, lb_text_str(&names));
+	} else if (l->server[0] && !has_server(l->roster, l->server)) {
+		api_route_refuse(l->http, 404, "unknown-server", "no service has a server \"%s\"", l->server);
+	} else {
+		refused = false;
+	}
+	lb_text_free(&names);
+	return refused;
+}
+
 static void on_listed(void *ctx)
 {
 	struct listing *l = ctx;
 
+	if (l->total == 0 && refuse_unknown(l)) {
+		json_decref(l->list);
+		free(l);
+		return;
+	}
 	api_route_json(l->http, 200, json_pack("{s:I, s:o}", "total", (json_int_t)l->total, "connections", l->list));
 	free(l);
 }
@@ -119,6 +171,7 @@ void api_sessions_list(struct api_call *call)
 	struct listing *l = must(calloc(1, sizeof(*l)));
 
 	l->http = call->http;
+	l->roster = call->api->params.roster;
 	l->now = clock_now();
 	if (!take_filters(call, l)) {
 		free(l);

@@ -84,24 +84,35 @@ static void answered(struct knock *k, uint32_t events)
 	on_done(ctx, errnum);
 }
 
-/* Changes of sockets that rest are told, too, and of questions that were begun after the changes were taken. */
-static void on_answers(struct ev_loop *loop, ev_io *w, int revents)
+/*
+ * Changes of sockets that rest are told, too, and of questions that were begun after the changes were taken. Returns
+ * how many changes there were.
+ */
+static int take_answers(struct knock_set *set)
 {
-	struct knock_set *set = w->data;
 	struct epoll_event events[EVENTS];
 	int n;
 
-	(void)loop;
-	(void)revents;
 	free_list(&set->closed);
 	set->round++;
-	n = epoll_wait(w->fd, events, EVENTS, 0);
+	n = epoll_wait(set->io.fd, events, EVENTS, 0);
 	for (int i = 0; i < n; i++) {
 		struct knock *k = events[i].data.ptr;
 
 		if (k->asking && k->round != set->round)
 			answered(k, events[i].events);
 	}
+	return n;
+}
+
+/* All of them: after a pause of this process the time of those that are left would have run out before the next turn.
+ */
+static void on_answers(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	while (take_answers(w->data) == EVENTS)
+		;
 }
 
 struct knock_set *knock_set_new(struct ev_loop *loop)

@@ -276,6 +276,9 @@ static bool begin_connection(struct probe *p)
 static void set_budget(struct probe *p, lb_duration budget)
 {
 	ev_timer_stop(p->params.loop, &p->budget);
+	/* In a long turn of the loop, as when thousands begin at the start, its clock stands and the budget would be
+	 * cut. */
+	ev_now_update(p->params.loop);
 	ev_timer_set(&p->budget, lb_duration_seconds(budget), 0.);
 	ev_timer_start(p->params.loop, &p->budget);
 }
