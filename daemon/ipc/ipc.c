@@ -10,8 +10,13 @@
 #include <lb/hash.h>
 #include <lb/list.h>
 
+#include "daemon/sys/clock.h"
+
 #define QUEUE_MAX  (16u * 1024 * 1024)
 #define READ_BATCH 64
+/* What a message asks for may take milliseconds, as a batch of sockets that leave repair: the loop has other things to
+ * do. */
+#define READ_FOR LB_MSEC(5)
 
 /* The size every body must have, by type; a message of another size ends the channel. */
 static const struct {
@@ -280,9 +285,11 @@ protocol_error:
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
+	lb_time began = clock_now();
+
 	(void)loop;
 	(void)revents;
-	for (int i = 0; i < READ_BATCH; i++)
+	for (int i = 0; i < READ_BATCH && clock_now() - began < READ_FOR; i++)
 		if (!receive_one(w->data))
 			return;
 }

@@ -41,11 +41,30 @@ void election_ownership_facts(struct election *e, struct ownership_peer *peers, 
 	}
 }
 
+static void on_yielded(void *ctx, bool ok, const char *code, const char *text)
+{
+	(void)ok;
+	(void)code;
+	(void)text;
+	election_judge_soon(ctx);
+}
+
+/* Could this node still serve, if it were not for what it hands the VIP over for? Many sessions take their time. */
+static bool leaves_in_order(const struct election *e)
+{
+	bool orderly = e->verdict.obstacle == OWNERSHIP_STANDBY || e->verdict.obstacle == OWNERSHIP_NO_SERVERS;
+
+	return orderly && e->fsm.state == VRRP_ACTIVE && handover_busy(&e->handover) && e->proxy_connected &&
+	       e->proxy_ticking && vip_links_up(e->vips);
+}
+
 static void follow_verdict(struct election *e)
 {
 	const struct ownership_verdict *v = &e->verdict;
 	int owner = election_peers_owner(e);
 
+	if (!v->can_serve && leaves_in_order(e))
+		return;
 	if (!v->can_serve && (e->fsm.state == VRRP_BACKUP || e->fsm.state == VRRP_ACTIVE)) {
 		election_step(e, &(struct vrrp_event){.kind = VRRP_EVENT_FAULT, .reason = v->fault_reason});
 	} else if (v->can_serve && e->fsm.state == VRRP_FAULT) {
@@ -53,7 +72,7 @@ static void follow_verdict(struct election *e)
 	} else if (handover_busy(&e->handover) || e->stopping) {
 		return;
 	} else if (v->yield_to >= 0 && e->fsm.state == VRRP_ACTIVE && ratelimit_ok(&e->yield_limit, clock_now())) {
-		handover_give(&e->handover, election_peer_node(e, (size_t)v->yield_to), NULL, NULL);
+		handover_give(&e->handover, election_peer_node(e, (size_t)v->yield_to), on_yielded, e);
 	} else if (v->request_vip && owner >= 0 && e->fsm.state == VRRP_BACKUP &&
 		   ratelimit_ok(&e->request_limit, clock_now())) {
 		lb_notice("asking %s for the VIP reason=failback", e->conf->nodes[owner].name);

@@ -54,6 +54,12 @@ static void order(struct session_move *m, enum ipc_move_step step, uint64_t id, 
 	m->hooks.order(m->hooks.ctx, &(struct ipc_move){.id = id, .step = step}, node);
 }
 
+/* Nothing stands still yet, but queues were made short. */
+static void leave_alone(struct session_move *m)
+{
+	order(m, IPC_MOVE_THAW, m->id, m->node);
+}
+
 /* The first part is over. Where the sessions stayed, their clients are told by resets, as without this part. */
 static void finish(struct session_move *m, bool moved)
 {
@@ -65,6 +71,8 @@ static void finish(struct session_move *m, bool moved)
 static void give_up(struct session_move *m, const char *why)
 {
 	lb_warning("sessions stay: %s (%s)", why, phase_name(m->phase));
+	if (m->phase == SESSION_MOVE_CONNECTING)
+		leave_alone(m);
 	finish(m, false);
 }
 
@@ -187,6 +195,8 @@ void session_move_take_back(struct session_move *m)
 	ev_timer_stop(m->loop, &m->timer);
 	if (m->phase == SESSION_MOVE_HOLDING_BACK)
 		m->hooks.close_to_new(m->hooks.ctx, false);
+	if (m->phase == SESSION_MOVE_HOLDING_BACK || m->phase == SESSION_MOVE_CONNECTING)
+		leave_alone(m);
 	m->phase = SESSION_MOVE_IDLE;
 	if (away)
 		thaw(m);

@@ -175,12 +175,13 @@ void tcp_sock_set_options(int fd, const struct tcp_sock_options *options)
 
 uint32_t tcp_sock_narrow(int fd)
 {
-	int queued = 0, room = NARROW;
+	int queued = 0, room = NARROW, now = 0;
+	socklen_t len = sizeof(now);
 
 	if (ioctl(fd, SIOCINQ, &queued) != 0 || queued <= 0)
 		return 0;
-	/* A size that was set stands: the kernel's tuning leaves it alone. */
-	if (queued > NARROW)
+	/* A size that was set stands: the kernel's tuning leaves it alone. The kernel tells twice what is set. */
+	if (queued > NARROW && getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &now, &len) == 0 && now > 2 * room)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	return (uint32_t)queued;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,9 +180,19 @@ class Streams(Probe):
         """The records of those that broke, also while measuring."""
         return [words for words in self.lines() if words[0] == "broken"]
 
-    def stalls_ms(self, kind: str) -> list[float]:
-        """How long each session of the kind once waited for what it had sent to come back, in order."""
-        return sorted(session["stall_ms"] for session in self.summary["sessions"] if session["kind"] == kind)
+    def stalls_ms(self, kinds: Iterable[str], instants: Iterable[float]) -> list[float]:
+        """How long each session of the kinds waited for what it had sent to come back, after each of these instants, in order.
+
+        Up to the next one; 0 where it was not more than 50 ms.
+        """
+        begins = sorted(instants)
+        numbers = [number for number, session in enumerate(self.summary["sessions"]) if session["kind"] in kinds]
+        waits = {(number, begin): 0.0 for number in numbers for begin in range(len(begins))}
+        for words in self.lines():
+            if words[0] == "stall" and words[2] in kinds and float(words[1]) >= begins[0]:
+                key = (int(words[3]), bisect.bisect(begins, float(words[1])) - 1)
+                waits[key] = max(waits[key], float(words[4]))
+        return sorted(waits.values())
 
 
 class ArpProbe(Probe):

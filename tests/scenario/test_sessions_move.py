@@ -151,14 +151,48 @@ def connections(node: LoadBalancer, service: str) -> list[dict[str, str]]:
     return [c for c in node.api("GET", "/v1/connections")[1]["connections"] if c["service"] == service]
 
 
-def test_a_stop_moves_them_too(lab: Lab) -> None:
-    """SIGTERM at the owner: no session breaks, and the stopped node is left clean."""
+def leave(node: LoadBalancer, how: str) -> None:
+    """What makes the owner give the VIP away."""
+    if how == "standby":
+        done = node.lbctl("standby", "on")
+        assert done.code == 0, done.stderr
+    else:
+        assert node.sigterm() == 0
+
+
+@pytest.mark.parametrize("how", ["stop", "standby"])
+def test_leaving_in_order_moves_them_too(lab: Lab, how: str) -> None:
+    """SIGTERM and `lbctl standby on` at the owner: no session breaks, and nothing of the VIP is left there."""
     owner = lab.start()
     with lab.sessions(count=50) as sessions:
-        assert owner.sigterm() == 0
-        time.sleep(1.0)
+        leave(owner, how)
+        eventually(lambda: lab.owner() is lab.other(owner), 3.0)
+        time.sleep(0.7)
     assert sessions.broken() == []
     assert not owner.has_address()
+
+
+@pytest.mark.parametrize("return_from", ["reboot", "crash"])
+def test_failback_moves_them_too(lab: Lab, return_from: str) -> None:
+    """The preferred node goes and comes back: what the other one took meanwhile comes along, and new connections pass."""
+    text = lab.config(append="election: {failback: 500ms}\n")
+    lab.start(text)
+    preferred, interim = lab.lbs
+    eventually(lambda: lab.owner() is preferred and preferred.role() == "active", 8.0, "the preferred node has the VIP")
+    if return_from == "crash":
+        preferred.signal_all(signal.SIGKILL)
+        eventually(lambda: interim.role() == "active", 3.0)
+    with lab.sessions(count=50) as sessions, lab.openloop(interval_ms=10) as load, lab.arpprobe() as arp:
+        if return_from == "reboot":
+            leave(preferred, "stop")
+            eventually(lambda: lab.owner() is interim, 3.0)
+        preferred.start(text)
+        eventually(lambda: lab.owner() is preferred and preferred.role() == "active", 8.0, "failback")
+        load.succeeds_after(time.monotonic() + 0.7)
+    assert sessions.broken() == []
+    assert load.result().failures == {}
+    assert arp.both_ms() == 0
+    assert preferred.status()["reason"] == "handover"
 
 
 @in_time

@@ -147,12 +147,8 @@ void move_set_channel(struct move *m, struct channel *channel)
 
 void move_setup(struct move *m, const struct ipc_move_setup *setup)
 {
-	struct move_keys *keys = setup->key_count > 0 ? move_keys_new(setup) : NULL;
-
-	/* Streams that are open go on with the keys that they were opened with. */
-	if (m->out == NULL && m->in == NULL)
-		move_keys_free(m->keys);
-	m->keys = keys;
+	move_keys_free(m->keys);
+	m->keys = setup->key_count > 0 ? move_keys_new(setup) : NULL;
 }
 
 bool move_busy(const struct move *m)

@@ -20,6 +20,7 @@
 
 struct move_keys {
 	struct ipc_move_setup setup;
+	uint32_t users; /* who made them, and the streams that were opened with them */
 	SSL_CTX *client, *server;
 };
 
@@ -31,6 +32,7 @@ struct queue {
 struct move_stream {
 	struct ev_loop *loop;
 	struct move_stream_hooks hooks;
+	struct move_keys *keys;
 	ev_io io;
 	SSL *ssl;
 	struct queue in, out;
@@ -98,6 +100,7 @@ struct move_keys *move_keys_new(const struct ipc_move_setup *setup)
 	struct move_keys *keys = must(calloc(1, sizeof(*keys)));
 
 	keys->setup = *setup;
+	keys->users = 1;
 	keys->client = context(TLS_client_method(), keys);
 	keys->server = context(TLS_server_method(), keys);
 	if (keys->client != NULL && keys->server != NULL)
@@ -109,7 +112,7 @@ struct move_keys *move_keys_new(const struct ipc_move_setup *setup)
 
 void move_keys_free(struct move_keys *keys)
 {
-	if (keys == NULL)
+	if (keys == NULL || --keys->users > 0)
 		return;
 	SSL_CTX_free(keys->server);
 	SSL_CTX_free(keys->client);
@@ -291,13 +294,16 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 		read_all(s);
 }
 
-static struct move_stream *stream_new(struct ev_loop *loop, SSL_CTX *ctx, int fd, const struct move_stream_hooks *hooks)
+static struct move_stream *stream_new(struct ev_loop *loop, struct move_keys *keys, bool accepts, int fd,
+				      const struct move_stream_hooks *hooks)
 {
 	struct move_stream *s = must(calloc(1, sizeof(*s)));
 
 	s->loop = loop;
 	s->hooks = *hooks;
-	s->ssl = SSL_new(ctx);
+	s->keys = keys;
+	keys->users++;
+	s->ssl = SSL_new(accepts ? keys->server : keys->client);
 	ev_io_init(&s->io, on_io, fd, EV_READ | EV_WRITE);
 	s->io.data = s;
 	if (s->ssl == NULL || SSL_set_fd(s->ssl, fd) != 1) {
@@ -313,7 +319,7 @@ struct move_stream *move_stream_connect(struct ev_loop *loop, struct move_keys *
 					const struct lb_addr *from, const struct move_stream_hooks *hooks)
 {
 	int fd = tcp_sock_connect(to, from);
-	struct move_stream *s = fd >= 0 ? stream_new(loop, keys->client, fd, hooks) : NULL;
+	struct move_stream *s = fd >= 0 ? stream_new(loop, keys, false, fd, hooks) : NULL;
 
 	if (s == NULL)
 		return NULL;
@@ -325,7 +331,7 @@ struct move_stream *move_stream_connect(struct ev_loop *loop, struct move_keys *
 struct move_stream *move_stream_accept(struct ev_loop *loop, struct move_keys *keys, int fd,
 				       const struct move_stream_hooks *hooks)
 {
-	struct move_stream *s = stream_new(loop, keys->server, fd, hooks);
+	struct move_stream *s = stream_new(loop, keys, true, fd, hooks);
 
 	if (s == NULL)
 		return NULL;
@@ -378,6 +384,7 @@ void move_stream_free(struct move_stream *s)
 		SSL_shutdown(s->ssl);
 	SSL_free(s->ssl);
 	ERR_clear_error();
+	move_keys_free(s->keys);
 	close(s->io.fd);
 	free(s->in.data);
 	free(s->out.data);

@@ -40,7 +40,10 @@ struct move_stream_hooks {
 	void *ctx;
 };
 
-/* Keys are copied; the first one is used to connect, each to accept. NULL: OpenSSL cannot. */
+/*
+ * Keys are copied; the first one is used to connect, each to accept. NULL: OpenSSL cannot. Streams go on with what they
+ * were opened with, also when it is freed meanwhile.
+ */
 struct move_keys;
 struct move_keys *move_keys_new(const struct ipc_move_setup *setup);
 void move_keys_free(struct move_keys *keys);

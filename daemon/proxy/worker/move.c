@@ -270,10 +270,10 @@ void move_thaw(struct worker *w, const struct message *order, struct message *an
 		struct session *s = lb_container_of(node, struct session, node);
 
 		worker_proceeds(w);
-		if (s->rest != SESSION_FROZEN && s->rest != SESSION_DUMPED)
-			continue;
-		widen(s);
-		rest_go_on(s);
+		if (s->rest == SESSION_RUNS || s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
+			widen(s);
+		if (s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
+			rest_go_on(s);
 	}
 }
 

@@ -19,6 +19,8 @@
 #define FINISH (10 * NSEC_PER_SEC)
 /* The receive buffer of one that does not read: what is sent to it stays on the way. */
 #define SMALL 4096
+/* A wait that is worth a record. */
+#define STALL (50 * NSEC_PER_MSEC)
 
 struct kind {
 	char name[32];
@@ -112,10 +114,15 @@ static void send_more(struct client *c, struct session *s)
 	watch(c, s);
 }
 
-static void note_wait(struct session *s, int64_t now)
+static void note_wait(const struct client *c, struct session *s, int64_t now)
 {
-	if (!s->kind->half && s->sent > s->received && now - s->waits_since > s->longest_stall)
-		s->longest_stall = now - s->waits_since;
+	int64_t waited = !s->kind->half && s->sent > s->received ? now - s->waits_since : 0;
+
+	if (waited > s->longest_stall)
+		s->longest_stall = waited;
+	if (waited > STALL && c->records != NULL)
+		fprintf(c->records, "stall %.6f %s %zu %.3f\n", seconds(now), s->kind->name, (size_t)(s - c->sessions),
+			milliseconds(waited));
 	s->waits_since = now;
 }
 
@@ -125,7 +132,7 @@ static void on_bytes(struct client *c, struct session *s, const char *bytes, siz
 		session_over(c, s, OUTCOME_ANSWER);
 		return;
 	}
-	note_wait(s, clock_ns(CLOCK_MONOTONIC));
+	note_wait(c, s, clock_ns(CLOCK_MONOTONIC));
 	if (s->received == 0)
 		c->speaking++;
 	s->received += n;
@@ -275,7 +282,9 @@ static void usage(FILE *out)
 	      "  -k  COUNT sessions that each send BYTES every MS milliseconds; MS 0: as fast as they go,\n"
 	      "      BYTES 0: once at the beginning and once at the end; half: send BYTES, close their side and read\n"
 	      "      nothing before the end\n"
-	      "RECORDS gets `ready TIME` once all have been answered and `broken TIME NAME KIND BYTES`.\n",
+	      "RECORDS gets `ready TIME` once all have been answered, `broken TIME NAME KIND BYTES`, and after a wait "
+	      "for\n"
+	      "more than 50 ms `stall TIME NAME SESSION MS`.\n",
 	      out);
 }
 
