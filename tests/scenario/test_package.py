@@ -24,6 +24,7 @@ CONTENTS = (
     " ./usr/share/doc/lbd/examples/lbd.yaml ./usr/share/doc/lbd/examples/lbd.full.yaml ./usr/share/doc/lbd/README.md.gz"
 ).split()
 UPGRADE_GAP_MS = 100
+POLICY = "/usr/sbin/policy-rc.d"
 
 
 @pytest.fixture(name="deb", scope="module")
@@ -137,10 +138,18 @@ def replaced(bare: SystemdLab, node: SystemdNode, deb: Path) -> None:
 
 
 def test_upgrade_under_load(bare: SystemdLab, deb: Path, tmp_path: Path) -> None:
-    """To another version, one node after the other: no session ends, no client is refused, no role changes."""
+    """To another version, one node after the other: no session ends, no client is refused, no role changes.
+
+    Where the administrator has packages leave services alone, nothing happens at all.
+    """
     owner = bare.settle()
     peer = next(node for node in bare.nodes if node is not owner)
     newer = package.renumber(deb, f"{package.version()}+1", tmp_path, "next")
+    processes = (peer.pid, exe(peer.pid), peer.proxy_pid)
+    peer.on("install", "-m", "755", "/dev/stdin", POLICY, stdin="#!/bin/sh\nexit 101\n")
+    peer.install(newer)
+    peer.on("rm", POLICY)
+    assert processes == (peer.pid, exe(peer.pid), peer.proxy_pid)
     with bare.sessions(100) as sessions, bare.arpprobe() as arp, bare.openloop() as load:
         eventually(lambda: len(load.connections()) >= 100)
         for node in (peer, owner):

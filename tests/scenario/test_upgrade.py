@@ -7,10 +7,12 @@ A new program that cannot take over is an error and nothing else.
 from __future__ import annotations
 
 import hashlib
+import http.server
 import os
 import random
 import re
 import socket
+import socketserver
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ import pytest
 
 from lab import VIP, Lab, eventually, netns, node_faults, paths, realtime, topology
 from lab.lb import LoadBalancer
+from lab.paths import program
 from echo_stream import ECHO, Stream
 from overlap import LATE_ANSWER
 from record import Measured
@@ -247,6 +250,7 @@ def service(node: LoadBalancer, name: str = "ingress-http") -> dict[str, Any]:
 BROKEN = {
     "exit": "before it was ready: exit code 7",
     "hang": "not ready within 2 s",
+    "foreign": "does not understand this keeper: restart lbd",
     "version": "takes sessions in version 9 to 9",
     "crash": "while it took over: killed by signal 9",
 }
@@ -310,6 +314,36 @@ def test_a_broken_lbd_is_an_error_only(lab: Lab) -> None:
         owner.write_config(lab.config())
         upgrade(owner, lbd.parent)
     assert load.result().failures == {}
+
+
+class Former(http.server.BaseHTTPRequestHandler):
+    """The API of an lbd that replaced its proxy alone, or nothing."""
+
+    def do_GET(self) -> None:  # noqa: N802 # its name in http.server
+        """Any question is one for the status."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"version": "0.0.9", "nodes": [{"name": "k8s-lb-1", "self": true}]}')
+
+    def log_message(self, *_: object) -> None:  # type: ignore[override]
+        """Nobody reads it."""
+
+    def address_string(self) -> str:
+        """A UNIX socket's client has none."""
+        return ""
+
+
+def test_an_lbd_that_is_too_old(tmp_path: Path) -> None:
+    """It is not asked for what it would do by half: whoever installed a newer one is told to restart it."""
+    with socketserver.UnixStreamServer(str(tmp_path / "lbd.sock"), Former) as former:
+        former.timeout = 5.0
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(former.handle_request)
+            done = subprocess.run(
+                [program("lbctl"), "--socket", str(tmp_path / "lbd.sock"), "upgrade"], capture_output=True, text=True, timeout=5, check=False
+            )
+    assert done.returncode == 1 and "too old to replace itself; restart it" in done.stderr, done
 
 
 def test_a_crash_after_an_upgrade(lab: Lab) -> None:

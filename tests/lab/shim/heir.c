@@ -1,7 +1,8 @@
 /*
  * Preloaded into lbd, and so into each lbd-proxy that it starts: one that the file $LAB_HEIR has a word for behaves
- * like a broken program. "exit" ends at once, "hang" does nothing, "version" speaks a hand-over that nobody knows,
- * "crash" dies while it takes the second lot of sessions. "lbd-hang": an lbd that is tried does nothing.
+ * like a broken program. "exit" ends at once, "hang" does nothing, "foreign" expects other messages of its keeper,
+ * "version" speaks a hand-over that nobody knows, "crash" dies while it takes the second lot of sessions. "lbd-hang":
+ * an lbd that is tried does nothing.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,6 +19,9 @@
 #define MAGIC	 "lbds"
 #define HELLO	 1
 #define SESSIONS 3
+
+/* Where a proxy finds its end of the channel to the keeper. */
+#define KEEPER 3
 
 static char fault[16];
 static int lots;
@@ -65,6 +69,8 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	ssize_t (*real)(int, struct msghdr *, int) = (ssize_t(*)(int, struct msghdr *, int))dlsym(RTLD_NEXT, "recvmsg");
 	ssize_t n = real(fd, msg, flags);
 
+	if (n > 1 && fd == KEEPER && strcmp(fault, "foreign") == 0)
+		n--;
 	if (n > 0 && strcmp(fault, "crash") == 0 && frame_of(msg, SESSIONS) && ++lots == 2)
 		raise(SIGKILL);
 	return n;
