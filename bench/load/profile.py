@@ -1,7 +1,7 @@
 """Where the processor time of a program went, from a recording of perf with call chains.
 
     perf record -a -g -e cpu-clock -F 2999 -o FILE -- make bench-load LOAD="--only connect --threads 1"
-    /usr/bin/python3 bench/load/profile.py FILE lbd-proxy haproxy
+    /usr/bin/python3 bench/load/profile.py FILE lbd-worker-0 haproxy
 
 Each sample belongs to the program itself, to the system call that it was in, or to the work on packets that the kernel
 does at the end of a call that sends: there the other end of a virtual cable receives what was sent.

@@ -71,6 +71,7 @@ static const struct syscalls_row common[] = {
     ANY(membarrier),
     ANY(sched_yield),
     ANY(sched_getaffinity),
+    IF(sched_setaffinity, ARG(0, 0)),
     ANY(getcpu),
     ANY(brk),
     ANY(munmap),

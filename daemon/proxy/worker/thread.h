@@ -31,8 +31,11 @@ struct worker {
 	struct poll_io orders; /* the mailbox */
 	lb_time now;	       /* clock after the last wait */
 	lb_time ticked_at, next_tick, drops_counted_at;
-	bool stopped; /* nothing new is taken on */
-	bool left;    /* another process has everything: no order is followed any more */
+	lb_time place_at; /* when the thread takes a processor of its own; NEVER: not */
+	bool placed;	  /* it has one */
+	uint32_t count;	  /* of workers; 0: not known yet */
+	bool stopped;	  /* nothing new is taken on */
+	bool left;	  /* another process has everything: no order is followed any more */
 	struct pool pool;
 	struct listener_set listeners;
 	struct session_set sessions;

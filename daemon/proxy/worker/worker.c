@@ -19,11 +19,15 @@
 #include "daemon/proxy/worker/succession.h"
 #include "daemon/proxy/worker/thread.h"
 #include "daemon/sys/clock.h"
+#include "daemon/sys/processor.h"
 
 /* Client addresses counted at a time where no table is shared. */
 #define OWN_SOURCES 65536
 /* Of the thread: reporting that it runs, deadlines of sessions. */
 #define TICK LB_MSEC(50)
+/* A processor on which the thread waited so long is left, and taken again after a while. */
+#define LATE	    LB_MSEC(20)
+#define PLACE_AGAIN LB_SEC(10)
 
 static uint32_t workers_of(const struct pool_view *view)
 {
@@ -67,6 +71,7 @@ static void publish(struct worker *w, const struct message *order)
 
 	if (unused != order->view) {
 		w->sessions.max = session_limit(w, order->view);
+		w->count = workers_of(order->view);
 		session_log_set(&w->log, order->view->conf->log_connections, workers_of(order->view));
 		listener_room(w);
 	}
@@ -213,9 +218,26 @@ static void measure_stall(struct worker *w)
 	w->ticked_at = w->now;
 }
 
+/*
+ * Workers that shared a processor would starve each other while another processor idles or serves their peers: each
+ * takes its own. One that is busy with something else, so that the thread waits there, is left for a while.
+ */
+static void place(struct worker *w, lb_duration late)
+{
+	if (w->placed && late > LATE) {
+		processor_leave();
+		w->placed = false;
+		w->place_at = w->now + PLACE_AGAIN;
+	} else if (!w->placed && w->count > 1 && w->now >= w->place_at) {
+		w->placed = processor_take(w->params.index, w->count);
+		w->place_at = w->placed ? w->now : LB_TIME_NEVER;
+	}
+}
+
 static void tick(struct worker *w)
 {
 	atomic_fetch_add_explicit(w->params.tick, 1, memory_order_relaxed);
+	place(w, w->now - w->ticked_at - TICK);
 	measure_stall(w);
 	if (w->now - w->drops_counted_at >= LB_SEC(1)) {
 		w->drops_counted_at = w->now;
@@ -261,7 +283,11 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 	struct message *last;
+	char name[16];
 
+	/* The thread itself: to name another one takes a file that the sandbox hides. */
+	snprintf(name, sizeof(name), "lbd-worker-%u", (unsigned)(w->params.index % 1000));
+	pthread_setname_np(pthread_self(), name);
 	w->now = w->ticked_at = clock_now();
 	reserve_fill(&w->reserve);
 	wheel_init(&w->wheel, TICK, w->now);
@@ -290,7 +316,6 @@ static void *run(void *arg)
 static int start_thread(struct worker *w)
 {
 	sigset_t all, before;
-	char name[16];
 	int error;
 
 	sigfillset(&all);
@@ -298,10 +323,6 @@ static int start_thread(struct worker *w)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error == 0) {
-		snprintf(name, sizeof(name), "lbd-worker-%u", (unsigned)(w->params.index % 1000));
-		pthread_setname_np(w->thread, name);
-	}
 	return error;
 }
 
