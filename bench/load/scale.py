@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from typing import Any
@@ -29,6 +30,7 @@ PICK_SIZES = (10, 100, 1000, 4000)
 PICK_GROWTH_MAX = 8.0
 RELOAD_MAX = 0.2
 CHECK_CPU_MAX = 0.10
+CHECK_LATE_MAX = 0.05
 
 
 def config(node: LoadBalancer, services: int, weight: int = 100) -> str:
@@ -74,13 +76,22 @@ def _checks(node: LoadBalancer, seconds: float) -> float:
     return (cpu_of([node.proxy_pid]) - before) / (time.monotonic() - began)
 
 
+def _late(node: LoadBalancer) -> float:
+    """The longest that a check has begun after it was due, in seconds, since the counters were cleared."""
+    found = re.search(r"(?m)^lbd_check_delay_seconds_max (\S+)$", node.api("GET", "/metrics")[1])
+    assert found
+    return float(found[1])
+
+
 def _measure(node: LoadBalancer, services: int, seconds: float) -> dict[str, float]:
     proxies = Proxies(node, 2, (LBD,))
     try:
         proxies.start_lbd(config(node, services))
         eventually(lambda: _all_up(node, services), 60.0, "every server is up")
+        node.api("DELETE", "/v1/counters")
         return {
             "checks": _checks(node, seconds),
+            "late": _late(node),
             "memory": float(memory_of([node.proxy_pid])),
             "keeper_memory": float(memory_of([node.pid])),
             "reload": _reload(node, services),
@@ -120,6 +131,7 @@ def run(node: LoadBalancer, origin: Host, services: int, seconds: float) -> tupl
     few, many = _measure(node, 1, seconds), _measure(node, services, seconds)
     per_server = {key: (many[key] - few[key]) / ((services - 1) * SERVERS) for key in ("memory", "keeper_memory")}
     reload_good, checks_good = many["reload"] <= RELOAD_MAX, many["checks"] <= CHECK_CPU_MAX
+    late_good = many["late"] <= CHECK_LATE_MAX
 
     def missed(met: bool) -> str:
         return ", met" if met else ", missed"
@@ -131,10 +143,12 @@ def run(node: LoadBalancer, origin: Host, services: int, seconds: float) -> tupl
         f"| reload, ms | {number(few['reload'] * 1e3)} | {number(many['reload'] * 1e3)} | (≤ 200{missed(reload_good)}) |",
         f"| CPU of all checks at 2 s, % of one | {number(few['checks'] * 100)} | {number(many['checks'] * 100)} "
         f"| (≤ 10{missed(checks_good)}) |",
+        f"| latest check after it was due, ms | {number(few['late'] * 1e3)} | {number(many['late'] * 1e3)} "
+        f"| (≤ 50{missed(late_good)}) |",
         f"| memory of lbd-proxy, MB | {number(few['memory'] / 1e6)} | {number(many['memory'] / 1e6)} "
         f"| {number(per_server['memory'])} bytes a server |",
         f"| memory of lbd, MB | {number(few['keeper_memory'] / 1e6)} | {number(many['keeper_memory'] / 1e6)} "
         f"| {number(per_server['keeper_memory'])} bytes a server |",
     ]
     record = {"picks": picks, "few": few, "many": many}
-    return lines, good and reload_good and checks_good, record
+    return lines, good and reload_good and checks_good and late_good, record

@@ -71,21 +71,23 @@ def test_many_checks(lab: Lab, measured: Measured, kind: str) -> None:
     node, worker = lab.lbs[0], lab.workers[0]
     serve_everywhere(worker, node)
     node.start(many_services(lab, kind))
-    began = time.monotonic()
-    eventually(lambda: all(s["state"] == "up" for s in node.status()["services"][-1]["servers"]), 60.0)
-    eventually(lambda: known(node) == SERVERS, 60.0)
+    # Nobody asks meanwhile: an answer with ten thousand servers in it takes the thread that checks them some time.
+    time_is_up = time.monotonic() + TIMEOUT
+    eventually(lambda: time.monotonic() >= time_is_up, TIMEOUT + 1)
+    late = metric(node, "lbd_check_delay_seconds_max")
     name = f"{SERVERS} {kind} checks"
-    measured(f"{name}: servers known after", (time.monotonic() - began) * 1000, "ms", at_most=TIMEOUT * 1000)
-
-    measured(f"{name}: late at the start", metric(node, "lbd_check_delay_seconds_max") * 1000, "ms")
+    measured(f"{name}: servers known within one timeout", known(node), "", at_least=SERVERS)
+    measured(f"{name}: late at the start", late * 1000, "ms")
+    checks = metric(node, "lbd_checks_total")
     assert node.lbctl("clear", "counters").code == 0
-    checks, used, before = metric(node, "lbd_checks_total"), cpu_seconds(node.proxy_pid), time.monotonic()
+    used, before = cpu_seconds(node.proxy_pid), time.monotonic()
     time_is_up = before + SECONDS
     eventually(lambda: time.monotonic() >= time_is_up, SECONDS + 5)
     took = time.monotonic() - before
     share = (cpu_seconds(node.proxy_pid) - used) / took
+    late = metric(node, "lbd_check_delay_seconds_max")
     rate = (metric(node, "lbd_checks_total") - checks) / took
     assert known(node) == SERVERS
     measured(f"{name}: a second", rate, "", at_least=0.9 * SERVERS / 2)
     measured(f"{name}: of a core", 100 * share, "%", at_most=100 * SHARE_OF_CORE)
-    measured(f"{name}: late", metric(node, "lbd_check_delay_seconds_max") * 1000, "ms", at_most=DELAY_MS)
+    measured(f"{name}: late", late * 1000, "ms", at_most=DELAY_MS)
