@@ -170,6 +170,7 @@ struct ipc_moved {
 struct ipc_repair {
 	uint32_t token; /* returned */
 	bool on;
+	bool deaf; /* on: nothing that comes reaches them any more; else: it does again */
 	uint32_t count;
 };
 

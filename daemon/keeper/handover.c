@@ -305,7 +305,7 @@ static void on_deadline(struct handover *h)
 		end(h, false, "not-confirmed", "the VIP was released but the peer did not say that it took it");
 		break;
 	case HANDOVER_REQUESTING:
-		end(h, false, "owner-silent", "the owner did not hand the VIP over within 5 s");
+		end(h, false, "owner-silent", "the owner did not hand the VIP over within 6 s");
 		break;
 	case HANDOVER_IDLE:
 		break;

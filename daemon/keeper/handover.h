@@ -29,13 +29,13 @@
 #include "daemon/keeper/election.h"
 
 /* More than the limits of all steps of session_move.h together. */
-#define HANDOVER_SEND_TIMEOUT	 LB_SEC(4)
+#define HANDOVER_SEND_TIMEOUT	 LB_SEC(5)
 #define HANDOVER_ASK_TIMEOUT	 LB_MSEC(200)
 #define HANDOVER_ASK_AGAIN	 LB_MSEC(20)
 #define HANDOVER_SESSIONS_MAX	 LB_MSEC(50)
 #define HANDOVER_RELEASED_AGAIN	 LB_MSEC(5)
 #define HANDOVER_CONFIRM_TIMEOUT LB_MSEC(500)
-#define HANDOVER_REQUEST_TIMEOUT LB_SEC(5)
+#define HANDOVER_REQUEST_TIMEOUT LB_SEC(6)
 /*
  * For how long after READY a release is still taken. The former owner takes the VIP back 3 intervals and its Skew_Time
  * after its release, so that later than this two would own it.

@@ -5,6 +5,18 @@
 #include "daemon/sys/tcp_repair.h"
 #include "daemon/sys/tcp_sock.h"
 
+/* A socket that cannot be made deaf must not be told as it is: it stays out of repair, where nobody can. */
+static void turn(int fd, const struct ipc_repair *question)
+{
+	if (question->on && (!question->deaf || tcp_sock_deafen(fd)))
+		tcp_repair_enter(fd);
+	if (question->on)
+		return;
+	if (question->deaf)
+		tcp_sock_hear(fd);
+	tcp_repair_leave(fd);
+}
+
 void repair_turn(struct ipc *ipc, const struct lb_conf *conf, const struct ipc_repair *question, const int *fds,
 		 size_t nfds)
 {
@@ -12,12 +24,8 @@ void repair_turn(struct ipc *ipc, const struct lb_conf *conf, const struct ipc_r
 	struct lb_endpoint local;
 
 	for (size_t i = 0; i < nfds; i++)
-		if (tcp_sock_local(fds[i], &local) && lb_conf_has_vip(conf, &local.addr)) {
-			if (question->on)
-				tcp_repair_enter(fds[i]);
-			else
-				tcp_repair_leave(fds[i]);
-		}
+		if (tcp_sock_local(fds[i], &local) && lb_conf_has_vip(conf, &local.addr))
+			turn(fds[i], question);
 	answer.count = (uint32_t)nfds;
 	ipc_post(ipc, IPC_REPAIRED, &answer, sizeof(answer));
 }

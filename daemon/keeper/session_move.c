@@ -54,7 +54,7 @@ static void order(struct session_move *m, enum ipc_move_step step, uint64_t id, 
 	m->hooks.order(m->hooks.ctx, &(struct ipc_move){.id = id, .step = step}, node);
 }
 
-/* Nothing stands still yet, but queues were made short. */
+/* The VIP is not fenced yet, but queues were made short, and sessions on which nothing moved may stand still. */
 static void leave_alone(struct session_move *m)
 {
 	order(m, IPC_MOVE_THAW, m->id, m->node);
@@ -71,8 +71,12 @@ static void finish(struct session_move *m, bool moved)
 static void give_up(struct session_move *m, const char *why)
 {
 	lb_warning("sessions stay: %s (%s)", why, phase_name(m->phase));
-	if (m->phase == SESSION_MOVE_CONNECTING)
+	if (m->phase == SESSION_MOVE_CONNECTING) {
+		/* Clients can be told once their sockets are not under repair any more. */
+		enter(m, SESSION_MOVE_THAWING, SESSION_MOVE_THAW);
 		leave_alone(m);
+		return;
+	}
 	finish(m, false);
 }
 
@@ -225,6 +229,13 @@ void session_move_inherited(struct session_move *m)
 		arm(m, &m->expiry, SESSION_MOVE_INHERIT);
 }
 
+static void forget_offer(struct session_move *m, const char *why)
+{
+	lb_warning("sessions were offered, but: %s", why);
+	drop_expected(m);
+	m->hooks.prepare(m->hooks.ctx, false);
+}
+
 static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct session_move *m = w->data;
@@ -236,9 +247,7 @@ static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
 		m->expected_id = 0;
 		return;
 	}
-	lb_warning("sessions were offered, but the VIP did not follow");
-	drop_expected(m);
-	m->hooks.prepare(m->hooks.ctx, false);
+	forget_offer(m, "the VIP did not follow");
 }
 
 static void on_offer(struct session_move *m, size_t node, uint64_t id)
@@ -283,6 +292,13 @@ bool session_move_on_message(struct session_move *m, size_t node, const struct p
 	if (msg->kind == PEER_EXPECT_SESSIONS) {
 		if (answer)
 			on_expected(m);
+		else if (m->phase == SESSION_MOVE_IDLE || node != m->node || msg->handover != m->id)
+			m->hooks.send(m->hooks.ctx, node, PEER_REFUSE, msg->handover, "that hand-over is over");
+		return true;
+	}
+	if (msg->kind == PEER_REFUSE && m->expected_id != 0 && node == m->expected_node &&
+	    msg->handover == m->expected_id) {
+		forget_offer(m, msg->text);
 		return true;
 	}
 	if (msg->kind == PEER_REFUSE && answer) {

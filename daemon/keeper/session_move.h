@@ -11,6 +11,8 @@
  *      |<=============================>|  (proxy to proxy)
  *      |                               |  the hand-over itself: handover.h
  *
+ * An EXPECT that comes too late, as from a node that stood still, is refused, so that the addresses go again at once.
+ *
  * Every step has a limit; where one fails the sessions are thawed and the hand-over goes on without them. Nothing of it
  * touches the election: the owner advertises all the time.
  */
@@ -26,14 +28,17 @@
 
 #define SESSION_MOVE_OFFER LB_MSEC(100)
 #define SESSION_MOVE_AGAIN LB_MSEC(20)
-/* The owner serves all the while: the stream opens, the successor makes the sockets, long queues get shorter. */
-#define SESSION_MOVE_CONNECT LB_SEC(2)
+/*
+ * The owner serves all the while: the stream opens, the successor makes the sockets, long queues get shorter, sessions
+ * on which nothing moves go ahead.
+ */
+#define SESSION_MOVE_CONNECT LB_SEC(3)
 /* Connections that a client just began to make are finished before the fence closes. */
 #define SESSION_MOVE_CLOSING LB_MSEC(3)
 #define SESSION_MOVE_SEND    LB_SEC(1)
 #define SESSION_MOVE_THAW    LB_MSEC(300)
 /* The successor forgets what it was given if the VIP does not follow. */
-#define SESSION_MOVE_EXPECT LB_SEC(4)
+#define SESSION_MOVE_EXPECT LB_SEC(5)
 /* Or does not wait so long for the owner's word once the VIP is here. */
 #define SESSION_MOVE_INHERIT LB_MSEC(300)
 
@@ -100,7 +105,7 @@ void session_move_arrived(struct session_move *m, uint64_t id, bool sessions);
  */
 void session_move_inherited(struct session_move *m);
 
-/* OFFER_SESSIONS, EXPECT_SESSIONS, and a REFUSE of the former. True when it was meant for here. */
+/* OFFER_SESSIONS, EXPECT_SESSIONS, and a REFUSE of either. True when it was meant for here. */
 bool session_move_on_message(struct session_move *m, size_t node, const struct peer_msg *msg);
 /* The proxy's answer. */
 void session_move_on_moved(struct session_move *m, const struct ipc_moved *moved);

@@ -66,6 +66,13 @@ void tcp_sock_set_options(int fd, const struct tcp_sock_options *options);
 uint32_t tcp_sock_narrow(int fd);
 void tcp_sock_widen(int fd);
 
+/*
+ * Nothing that comes reaches the socket, as if it were lost on the way, until tcp_sock_hear: what is read of its state
+ * stays true. False where the kernel does not do that, or not for this process.
+ */
+bool tcp_sock_deafen(int fd);
+void tcp_sock_hear(int fd);
+
 /* Close with RST, what was not sent yet is thrown away. */
 void tcp_sock_reset(int fd);
 

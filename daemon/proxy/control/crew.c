@@ -105,6 +105,7 @@ void crew_share(struct crew *c, struct session_arrival *list, uint32_t count, co
 		m->token = a->token;
 		m->scope = question->scope;
 		m->reason = question->reason;
+		m->part = question->part;
 		m->server = question->server;
 		m->session_id = question->session_id;
 		m->size = question->size;

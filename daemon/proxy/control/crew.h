@@ -38,6 +38,7 @@ struct crew_question {
 	enum message_kind kind;
 	enum end_scope scope;
 	enum flow_end reason;
+	enum move_part part;
 	struct server_block *server;
 	uint64_t session_id;
 	/* TAKE, see message.h: they become the worker's. */

@@ -28,7 +28,8 @@ static void turn_more(struct move *m)
 	while (t->asked < t->count && t->asked - t->answered < MOVE_WINDOW * IPC_FDS_MAX) {
 		uint32_t left = t->count - t->asked, some = left < IPC_FDS_MAX ? left : IPC_FDS_MAX;
 
-		channel_repair(m->channel, &(struct ipc_repair){.on = t->on, .count = some}, t->fds + t->asked);
+		channel_repair(m->channel, &(struct ipc_repair){.on = t->on, .deaf = t->deaf, .count = some},
+			       t->fds + t->asked);
 		t->asked += some;
 	}
 }
@@ -77,14 +78,15 @@ static void on_all_fds(void *ctx)
 	free(l);
 }
 
-void move_turn_all(struct move *m, enum message_kind kind, bool on, move_on_turned *done)
+void move_turn_all(struct move *m, enum message_kind kind, enum move_part part, bool on, move_on_turned *done)
 {
 	struct listing *l = must(calloc(1, sizeof(*l)));
 
 	l->move = m;
-	l->turn = (struct move_turn){.on = on, .done = done};
-	crew_ask(m->crew,
-		 &(struct crew_question){.kind = kind, .on_answer = on_some_fds, .on_done = on_all_fds, .ctx = l});
+	/* What goes ahead of the VIP is deaf until it is thawed. */
+	l->turn = (struct move_turn){.on = on, .deaf = part == (on ? MOVE_IDLE : MOVE_ALL), .done = done};
+	crew_ask(m->crew, &(struct crew_question){
+			      .kind = kind, .part = part, .on_answer = on_some_fds, .on_done = on_all_fds, .ctx = l});
 }
 
 /* ---- the keeper ---- */

@@ -52,7 +52,8 @@ static void on_all_adopted(void *ctx)
 	lb_put32(count, m->arrivals.adopted);
 	lb_info("sessions arrived=%u of=%u", m->arrivals.adopted, m->arrivals.count);
 	if (m->in != NULL)
-		move_stream_send(m->in, MOVE_FRAME_RESULT, count, sizeof(count));
+		move_stream_send(m->in, m->arrivals.part == MOVE_IDLE ? MOVE_FRAME_PART : MOVE_FRAME_RESULT, count,
+				 sizeof(count));
 	forget_arrivals(m);
 }
 
@@ -88,8 +89,11 @@ static void adopt_all(struct move *m)
 	keep_complete(&m->arrivals);
 	m->arrivals.adopting = true;
 	crew_share(m->crew, m->arrivals.list, m->arrivals.count,
-		   &(struct crew_question){
-		       .kind = MESSAGE_ADOPT, .on_answer = on_some_adopted, .on_done = on_all_adopted, .ctx = m});
+		   &(struct crew_question){.kind = MESSAGE_ADOPT,
+					   .part = m->arrivals.part,
+					   .on_answer = on_some_adopted,
+					   .on_done = on_all_adopted,
+					   .ctx = m});
 }
 
 /* ---- sockets ---- */
@@ -148,8 +152,10 @@ static void make_rest(struct move *m)
 
 static void on_made_ahead(struct move *m)
 {
+	const uint8_t can = MOVE_IN_PARTS;
+
 	if (m->in != NULL)
-		move_stream_send(m->in, MOVE_FRAME_PREPARED, NULL, 0);
+		move_stream_send(m->in, MOVE_FRAME_PREPARED, &can, sizeof(can));
 }
 
 /* Endpoints as move_endpoint_put wrote them. */
@@ -218,10 +224,11 @@ static bool decode_all(struct move_arrivals *a, uint32_t told, const char **why)
 	return at == a->size;
 }
 
-static void on_end(struct move *m, uint32_t told)
+static void on_end(struct move *m, uint32_t told, enum move_part part)
 {
 	const char *why;
 
+	m->arrivals.part = part;
 	if (decode_all(&m->arrivals, told, &why))
 		make_rest(m);
 	else
@@ -246,7 +253,9 @@ static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_
 	else if (type == MOVE_FRAME_RECORDS && m->arrivals.list == NULL)
 		keep_records(m, data, len);
 	else if (type == MOVE_FRAME_END && len == 4 && m->arrivals.list == NULL)
-		on_end(m, lb_get32(data));
+		on_end(m, lb_get32(data), MOVE_ALL);
+	else if (type == MOVE_FRAME_PART && len == 4 && m->arrivals.list == NULL)
+		on_end(m, lb_get32(data), MOVE_IDLE);
 	else
 		refuse(m, "a frame that nobody expects");
 }
@@ -292,7 +301,20 @@ static void on_revived(void *ctx)
 
 static void on_repair_left(struct move *m)
 {
-	crew_ask(m->crew, &(struct crew_question){.kind = MESSAGE_REVIVE, .on_done = on_revived, .ctx = m});
+	crew_ask(m->crew,
+		 &(struct crew_question){.kind = MESSAGE_REVIVE, .part = MOVE_IDLE, .on_done = on_revived, .ctx = m});
+}
+
+/* Nobody waits for those on which nothing moved. */
+static void on_busy_revived(void *ctx)
+{
+	move_turn_all(ctx, MESSAGE_LIST_RESTING, MOVE_IDLE, false, on_repair_left);
+}
+
+static void on_repair_left_by_busy(struct move *m)
+{
+	crew_ask(m->crew, &(struct crew_question){
+			      .kind = MESSAGE_REVIVE, .part = MOVE_BUSY, .on_done = on_busy_revived, .ctx = m});
 }
 
 void move_in_revive(struct move *m)
@@ -301,7 +323,7 @@ void move_in_revive(struct move *m)
 	m->revived_id = m->in_id;
 	m->in_id = 0;
 	m->resting = true;
-	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left);
+	move_turn_all(m, MESSAGE_LIST_RESTING, MOVE_BUSY, false, on_repair_left_by_busy);
 }
 
 void move_in_drop(struct move *m)
@@ -348,5 +370,5 @@ void move_in_reset(struct move *m)
 	m->revived_id = m->in_id;
 	m->in_id = 0;
 	/* Under repair a socket would end in silence. */
-	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left_to_reset);
+	move_turn_all(m, MESSAGE_LIST_RESTING, MOVE_ALL, false, on_repair_left_to_reset);
 }

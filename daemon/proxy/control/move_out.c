@@ -16,6 +16,8 @@
 #define ALL_MAX (512u * 1024 * 1024)
 #define PIECE	(256u * 1024)
 
+static void dump(struct move *m, crew_on_done *done);
+
 /* ---- connect ---- */
 
 /* The peer makes the sockets before the VIP stands still. */
@@ -41,6 +43,13 @@ static void on_all_previewed(void *ctx)
 	m->preview_size = 0;
 }
 
+static void preview(struct move *m)
+{
+	crew_ask(m->crew,
+		 &(struct crew_question){
+		     .kind = MESSAGE_PREVIEW, .on_answer = on_some_preview, .on_done = on_all_previewed, .ctx = m});
+}
+
 static void on_ready(void *ctx)
 {
 	struct move *m = ctx;
@@ -48,9 +57,7 @@ static void on_ready(void *ctx)
 
 	lb_put64(id, m->out_id);
 	move_stream_send(m->out, MOVE_FRAME_HELLO, id, sizeof(id));
-	crew_ask(m->crew,
-		 &(struct crew_question){
-		     .kind = MESSAGE_PREVIEW, .on_answer = on_some_preview, .on_done = on_all_previewed, .ctx = m});
+	preview(m);
 }
 
 static void close_out(struct move *m)
@@ -69,6 +76,35 @@ static void on_lost(void *ctx, const char *why)
 	move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, why);
 }
 
+/* ---- those on which nothing moves go first ---- */
+
+static void on_early_records(void *ctx)
+{
+	struct move *m = ctx;
+	uint8_t count[4];
+
+	if (m->out == NULL)
+		return;
+	/* What could not be told is tried again with the others. */
+	m->stay = 0;
+	m->sent_early = m->sent;
+	lb_put32(count, m->sent_early);
+	move_stream_send(m->out, MOVE_FRAME_PART, count, sizeof(count));
+}
+
+static void on_early_under_repair(struct move *m)
+{
+	dump(m, on_early_records);
+}
+
+static void send_early(struct move *m)
+{
+	m->resting = m->early = true;
+	move_turn_all(m, MESSAGE_FREEZE, MOVE_IDLE, true, on_early_under_repair);
+}
+
+/* ---- queues ---- */
+
 /* Long queues are passed on while the owner serves: what is left must be carried while nothing moves. */
 static void on_some_narrowed(void *ctx, struct message *message)
 {
@@ -83,7 +119,11 @@ static void on_all_narrowed(void *ctx)
 	if (m->out == NULL || m->narrow_until == 0.)
 		return;
 	if (m->queued <= NARROW_ENOUGH || ev_now(m->loop) >= m->narrow_until) {
-		move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
+		m->narrow_until = 0.;
+		if (m->in_parts)
+			send_early(m);
+		else
+			move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
 		return;
 	}
 	ev_timer_set(&m->narrow_again, NARROW_AGAIN, 0.);
@@ -105,23 +145,36 @@ static void on_narrow_again(struct ev_loop *loop, ev_timer *w, int revents)
 	narrow(w->data);
 }
 
+static void on_prepared(struct move *m, const uint8_t *data, size_t len)
+{
+	/* The second time, for those that are left. */
+	if (m->early) {
+		move_tell(m, m->out_id, IPC_MOVE_CONNECT, true, 0, 0, "");
+		return;
+	}
+	m->in_parts = len > 0 && data[0] >= MOVE_IN_PARTS;
+	m->narrow_until = ev_now(m->loop) + NARROW_WAIT;
+	narrow(m);
+}
+
 static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_t len)
 {
 	struct move *m = ctx;
 	uint32_t arrived = len == 4 ? lb_get32(data) : 0;
 
 	if (type == MOVE_FRAME_PREPARED) {
-		m->narrow_until = ev_now(m->loop) + NARROW_WAIT;
-		narrow(m);
-		return;
-	}
-	if (type != MOVE_FRAME_RESULT || len != 4 || arrived > m->sent) {
+		on_prepared(m, data, len);
+	} else if (type == MOVE_FRAME_PART && m->early && len == 4 && arrived <= m->sent_early) {
+		m->arrived_early = arrived;
+		preview(m);
+	} else if (type == MOVE_FRAME_RESULT && len == 4 && arrived <= m->sent - m->sent_early) {
+		arrived += m->arrived_early;
+		close_out(m);
+		move_tell(m, m->out_id, IPC_MOVE_SEND, true, arrived, m->sent - arrived + m->stay, "");
+	} else {
 		close_out(m);
 		move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, "the other node answered out of order");
-		return;
 	}
-	close_out(m);
-	move_tell(m, m->out_id, IPC_MOVE_SEND, true, arrived, m->sent - arrived + m->stay, "");
 }
 
 void move_out_connect(struct move *m, const struct ipc_move *what)
@@ -130,7 +183,8 @@ void move_out_connect(struct move *m, const struct ipc_move *what)
 
 	close_out(m);
 	m->out_id = what->id;
-	m->sent = m->stay = 0;
+	m->sent = m->stay = m->sent_early = m->arrived_early = 0;
+	m->early = m->in_parts = false;
 	m->narrow_until = 0.;
 	if (m->keys != NULL)
 		m->out = move_stream_connect(m->loop, m->keys, &what->peer, &what->from, &hooks);
@@ -157,7 +211,7 @@ static void on_all_records(void *ctx)
 	struct move *m = ctx;
 	uint8_t count[4];
 
-	lb_put32(count, m->sent);
+	lb_put32(count, m->sent - m->sent_early);
 	if (m->stay > 0)
 		lb_warning("sessions stay=%u: in no state that could be moved, or too much is in their queues",
 			   m->stay);
@@ -165,13 +219,18 @@ static void on_all_records(void *ctx)
 		move_stream_send(m->out, MOVE_FRAME_END, count, sizeof(count));
 }
 
-static void on_under_repair(struct move *m)
+static void dump(struct move *m, crew_on_done *done)
 {
 	crew_ask(m->crew, &(struct crew_question){.kind = MESSAGE_DUMP,
 						  .size = ALL_MAX / crew_size(m->crew),
 						  .on_answer = on_some_records,
-						  .on_done = on_all_records,
+						  .on_done = done,
 						  .ctx = m});
+}
+
+static void on_under_repair(struct move *m)
+{
+	dump(m, on_all_records);
 }
 
 void move_out_send(struct move *m)
@@ -181,7 +240,7 @@ void move_out_send(struct move *m)
 		return;
 	}
 	m->resting = true;
-	move_turn_all(m, MESSAGE_FREEZE, true, on_under_repair);
+	move_turn_all(m, MESSAGE_FREEZE, MOVE_ALL, true, on_under_repair);
 }
 
 /* ---- thaw ---- */
@@ -202,7 +261,7 @@ static void on_repair_left(struct move *m)
 void move_out_thaw(struct move *m)
 {
 	close_out(m);
-	move_turn_all(m, MESSAGE_LIST_RESTING, false, on_repair_left);
+	move_turn_all(m, MESSAGE_LIST_RESTING, MOVE_ALL, false, on_repair_left);
 }
 
 /* ---- life ---- */

@@ -13,7 +13,7 @@ typedef void move_on_turned(struct move *m);
 
 /* Turning many descriptors into repair or back, a message's worth at a time. */
 struct move_turn {
-	bool on;
+	bool on, deaf;
 	int *fds;
 	uint32_t count, asked, answered;
 	move_on_turned *done;
@@ -25,6 +25,7 @@ struct move_arrivals {
 	size_t size;
 	struct session_arrival *list;
 	uint32_t count, adopted;
+	enum move_part part;
 	bool adopting, forgotten;    /* the workers have the list; nobody wants the answer any more */
 	struct lb_endpoint *lacking; /* sockets that were not made ahead */
 	uint32_t lacking_count;
@@ -55,6 +56,9 @@ struct move {
 	uint32_t reset_count;
 	bool resting; /* sessions do until they thaw, are revived, or are ended */
 	uint32_t sent, stay;
+	uint32_t sent_early, arrived_early; /* of these */
+	bool in_parts;			    /* the peer takes them in two parts */
+	bool early;			    /* those on which nothing moved have gone ahead */
 	/* The owner serves until its queues are short, or this has come (ev_now); 0: the peer is not prepared yet. */
 	ev_tstamp narrow_until;
 	ev_timer narrow_again;
@@ -67,8 +71,8 @@ struct move {
 };
 
 /* move.c */
-/* Ask the workers for descriptors, MESSAGE_FREEZE or MESSAGE_LIST_RESTING, and turn them all; then done. */
-void move_turn_all(struct move *m, enum message_kind kind, bool on, move_on_turned *done);
+/* Ask the workers for descriptors, MESSAGE_FREEZE or MESSAGE_LIST_RESTING of a part, and turn them all; then done. */
+void move_turn_all(struct move *m, enum message_kind kind, enum move_part part, bool on, move_on_turned *done);
 void move_tell(struct move *m, uint64_t id, enum ipc_move_step step, bool ok, uint32_t count, uint32_t lost,
 	       const char *text);
 

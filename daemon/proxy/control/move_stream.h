@@ -19,13 +19,18 @@
 enum move_frame {
 	MOVE_FRAME_HELLO = 1, /* id of the hand-over (8): the first frame of whoever connects */
 	MOVE_FRAME_PREVIEW,   /* local endpoints of what will come (move_endpoint.h), while the owner still serves */
-	MOVE_FRAME_PREPARED,  /* the answer: there are sockets for them */
+	MOVE_FRAME_PREPARED,  /* the answer: there are sockets for them (1: MOVE_IN_PARTS) */
 	MOVE_FRAME_RECORDS,   /* the next bytes of the row of records (session_state.h) */
 	MOVE_FRAME_END,	      /* how many records there were (4) */
 	MOVE_FRAME_RESULT,    /* the answer: how many could be set up (4) */
 	MOVE_FRAME_TUPLES,    /* on a stream of its own: a batch of connections (tuple_record.h) */
-	MOVE_FRAME_LAST_ = MOVE_FRAME_TUPLES,
+	MOVE_FRAME_PART, /* as END, but others follow after the answer, which is the same: how many could be set up (4)
+			  */
+	MOVE_FRAME_LAST_ = MOVE_FRAME_PART,
 };
+
+/* Of MOVE_FRAME_PREPARED: MOVE_FRAME_PART is understood. */
+#define MOVE_IN_PARTS 1
 
 struct move_stream;
 

@@ -72,6 +72,9 @@ enum end_scope {
 	END_ALL,
 };
 
+/* Which sessions a step of a move is about: those that nothing has moved on for a while go before the VIP stands still. */
+enum move_part { MOVE_ALL, MOVE_IDLE, MOVE_BUSY };
+
 /* A session of another node, with sockets under repair that are bound to its local addresses; -1: no server yet. */
 struct session_arrival {
 	struct session_state state;
@@ -98,6 +101,7 @@ struct message {
 	struct server_block *server;
 	enum end_scope scope;
 	enum flow_end reason;
+	enum move_part part; /* FREEZE, ADOPT, LIST_RESTING, REVIVE */
 	uint64_t session_id;
 	uint32_t count;
 	uint32_t stay; /* sessions that could not be told */

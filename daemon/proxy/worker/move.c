@@ -27,7 +27,7 @@ void move_preview(struct worker *w, const struct message *order, struct message 
 		const struct session *s = lb_container_of(node, struct session, node);
 		struct lb_endpoint server;
 
-		if (!s->on_vip || is_bound_here(s))
+		if (!s->on_vip || s->rest != SESSION_RUNS || is_bound_here(s))
 			continue;
 		answer->size += move_endpoint_put(answer->bytes + answer->size, &s->local);
 		if (s->server != NULL && tcp_sock_local(s->side[FLOW_SERVER].io.fd, &server))
@@ -66,36 +66,71 @@ static void widen(struct session *s)
 	s->narrowed = false;
 }
 
-void move_list(struct worker *w, const struct message *order, struct message *answer)
+static bool is_of(const struct session *s, enum move_part part)
 {
-	(void)order;
+	return part == MOVE_ALL || s->went_early == (part == MOVE_IDLE);
+}
+
+/* The descriptors of those that are in this state. */
+static void list(struct worker *w, bool (*wanted)(const struct session *s, enum move_part part), enum move_part part,
+		 struct message *answer)
+{
 	answer->fds = calloc(2 * (size_t)w->sessions.count + 1, sizeof(int));
 	if (answer->fds == NULL)
 		return;
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
-		for (int side = 0; side < 2 && s->rest != SESSION_RUNS; side++)
+		for (int side = 0; side < 2 && wanted(s, part); side++)
 			if (s->side[side].io.fd >= 0)
 				answer->fds[answer->count++] = s->side[side].io.fd;
 	}
 }
 
+static bool does_not_run(const struct session *s, enum move_part part)
+{
+	return s->rest != SESSION_RUNS && is_of(s, part);
+}
+
+void move_list(struct worker *w, const struct message *order, struct message *answer)
+{
+	list(w, does_not_run, order->part, answer);
+}
+
+/* So long nothing has moved on a session that is sent ahead. */
+#define IDLE_FOR LB_MSEC(200)
+
+static bool goes_early(const struct session *s)
+{
+	return s->flow.state == FLOW_RELAYING && s->server != NULL && s->farewell == FAREWELL_NONE &&
+	       s->worker->now - s->flow.last_activity >= IDLE_FOR && !is_bound_here(s);
+}
+
+static bool is_frozen(const struct session *s, enum move_part part)
+{
+	(void)part;
+	return s->rest == SESSION_FROZEN;
+}
+
 void move_freeze(struct worker *w, const struct message *order, struct message *answer)
 {
-	listener_drain_vip(w);
+	bool all = order->part == MOVE_ALL;
+
+	if (all)
+		listener_drain_vip(w);
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
 		worker_proceeds(w);
-		if (!s->on_vip || s->rest != SESSION_RUNS)
+		if (!s->on_vip || s->rest != SESSION_RUNS || (!all && !goes_early(s)))
 			continue;
+		s->went_early = !all;
 		if (is_bound_here(s))
 			session_end(s, FLOW_END_HANDOVER);
 		else
 			rest_freeze(s);
 	}
-	move_list(w, order, answer);
+	list(w, is_frozen, MOVE_ALL, answer);
 }
 
 /* --- dump --- */
@@ -272,14 +307,16 @@ void move_thaw(struct worker *w, const struct message *order, struct message *an
 		worker_proceeds(w);
 		if (s->rest == SESSION_RUNS || s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
 			widen(s);
-		if (s->rest == SESSION_FROZEN || s->rest == SESSION_DUMPED)
-			rest_go_on(s);
+		if (s->rest != SESSION_FROZEN && s->rest != SESSION_DUMPED)
+			continue;
+		s->went_early = false;
+		rest_go_on(s);
 	}
 }
 
 /* --- adopt --- */
 
-static bool adopt(struct worker *w, const struct session_arrival *arrival)
+static bool adopt(struct worker *w, const struct session_arrival *arrival, enum move_part part)
 {
 	const struct session_state *state = &arrival->state;
 	struct worker_service *service = rest_service(w, state->service);
@@ -300,6 +337,7 @@ static bool adopt(struct worker *w, const struct session_arrival *arrival)
 	session_set_socket(s, FLOW_CLIENT, arrival->fd[FLOW_CLIENT]);
 	session_set_socket(s, FLOW_SERVER, arrival->fd[FLOW_SERVER]);
 	s->rest = SESSION_PARKED;
+	s->went_early = part == MOVE_IDLE;
 	if (!rest_assume(s, state) || !session_count_source(s) || (connected && !pool_enter(server))) {
 		/* Takes the descriptors along. */
 		session_end(s, FLOW_END_RESOURCE);
@@ -317,7 +355,7 @@ void move_adopt(struct worker *w, const struct message *order, struct message *a
 		const struct session_arrival *arrival = &order->arrivals[i];
 
 		worker_proceeds(w);
-		if (adopt(w, arrival))
+		if (adopt(w, arrival, order->part))
 			continue;
 		for (int side = 0; side < 2; side++)
 			if (arrival->fd[side] >= 0)
@@ -336,13 +374,13 @@ static void repeat_fins(struct session *s)
 
 void move_revive(struct worker *w, const struct message *order, struct message *answer)
 {
-	(void)order;
 	lb_list_foreach (node, &w->sessions.list) {
 		struct session *s = lb_container_of(node, struct session, node);
 
 		worker_proceeds(w);
-		if (s->rest != SESSION_PARKED)
+		if (s->rest != SESSION_PARKED || !is_of(s, order->part))
 			continue;
+		s->went_early = false;
 		answer->count++;
 		tcp_sock_set_options(s->side[FLOW_CLIENT].io.fd, &s->service->tcp);
 		if (s->server != NULL)

@@ -59,6 +59,7 @@ struct session {
 	uint8_t farewell;     /* enum farewell */
 	uint8_t rest;	      /* enum session_rest */
 	bool narrowed;	      /* a side may take little, see move_narrow */
+	bool went_early;      /* it goes, or came, before the VIP stood still */
 };
 
 /* Where a connection was accepted. */
