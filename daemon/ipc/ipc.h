@@ -163,8 +163,11 @@ struct ipc_moved {
 	uint64_t id;
 	enum ipc_move_step step;
 	bool ok;
-	uint32_t count, lost; /* SEND: sessions that the peer has, and that could not move; RESET: lost only */
-	char text[96];	      /* when !ok: why */
+	uint32_t count;	  /* SEND: sessions that the peer has; REVIVE: that go on here */
+	uint32_t lost;	  /* SEND: that could not be told; RESET: that were reset */
+	uint32_t bound;	  /* SEND: that cannot move at all */
+	uint32_t refused; /* SEND: that the peer could not set up */
+	char text[96];	  /* when !ok: why */
 };
 
 struct ipc_repair {

@@ -19,7 +19,7 @@ struct election;
 
 /* What the election asks of the rest of the keeper. Called from the loop; must not block or free the election. */
 struct election_hooks {
-	/* Reset every client session on the VIPs; answer with election_sessions_ended(e, id) when that is done. */
+	/* Reset every client session on the VIPs; answer with election_sessions_ended when that is done. */
 	void (*end_sessions)(void *ctx, uint32_t id);
 	/* Tell the proxy a step of moving sessions; its answer comes by election_moved. */
 	void (*move)(void *ctx, const struct ipc_move *what);
@@ -57,7 +57,7 @@ struct election_proxy_facts {
 	struct ipc_health const *health; /* last one, NULL none yet; copied */
 };
 void election_proxy_facts(struct election *e, const struct election_proxy_facts *facts);
-void election_sessions_ended(struct election *e, uint32_t id);
+void election_sessions_ended(struct election *e, const struct ipc_sessions_ended *ended);
 void election_moved(struct election *e, const struct ipc_moved *moved);
 /* What the proxies of two nodes prove themselves with; without keys there are none. */
 void election_move_keys(const struct election *e, struct ipc_move_setup *out);

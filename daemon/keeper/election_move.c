@@ -92,8 +92,45 @@ void election_move_init(struct election *e)
 			  });
 }
 
+static void count_losses(struct election *e, const struct ipc_moved *sent)
+{
+	e->moves.lost[LB_MOVE_BOUND] += sent->bound;
+	e->moves.lost[LB_MOVE_UNTOLD] += sent->lost;
+	e->moves.lost[LB_MOVE_REFUSED] += sent->refused;
+}
+
+void election_move_settled(struct election *e, bool released)
+{
+	const struct ipc_moved *sent = &e->sent;
+	char text[96];
+
+	if (released && sent->id == e->move.id && sent->id != 0) {
+		e->moves.away += sent->count;
+		count_losses(e, sent);
+		snprintf(text, sizeof(text), "%u moved; reset: %u bound-here, %u untold, %u refused", sent->count,
+			 sent->bound, sent->lost, sent->refused);
+		election_view_record(e, "vip", "sessions", e->conf->nodes[e->own_node].name,
+				     e->conf->nodes[e->move.node].name, text, clock_now() - e->move.started);
+	}
+	e->sent = (struct ipc_moved){0};
+}
+
+void election_move_ended(struct election *e, uint32_t id, uint32_t count)
+{
+	bool moved = e->handover.sessions_sent && id == (uint32_t)e->handover.id;
+
+	if (!moved)
+		e->moves.lost[LB_MOVE_NONE] += count;
+}
+
 void election_moved(struct election *e, const struct ipc_moved *moved)
 {
+	if (moved->step == IPC_MOVE_SEND && moved->ok)
+		e->sent = *moved;
+	if (moved->step == IPC_MOVE_REVIVE)
+		e->moves.here += moved->count;
+	if (moved->step == IPC_MOVE_RESET)
+		e->moves.lost[LB_MOVE_UNRELEASED] += moved->lost;
 	session_move_on_moved(&e->move, moved);
 }
 

@@ -98,6 +98,7 @@ static void on_settle_sessions(void *ctx, bool released)
 {
 	struct election *e = ctx;
 
+	election_move_settled(e, released);
 	if (released)
 		session_move_settle(&e->move);
 	else
@@ -320,12 +321,13 @@ void election_stop(struct election *e, election_done *done, void *ctx)
 		resign(e);
 }
 
-void election_sessions_ended(struct election *e, uint32_t id)
+void election_sessions_ended(struct election *e, const struct ipc_sessions_ended *ended)
 {
-	if (e->stop_waits_for_sessions && id == STOP_SESSIONS_ID)
+	election_move_ended(e, ended->id, ended->count);
+	if (e->stop_waits_for_sessions && ended->id == STOP_SESSIONS_ID)
 		resign_finally(e);
 	else
-		handover_on_sessions_ended(&e->handover, id);
+		handover_on_sessions_ended(&e->handover, ended->id);
 }
 
 /* ---- roles ---- */

@@ -108,6 +108,8 @@ struct election {
 	ev_timer stop_timer;
 
 	struct election_counters counters;
+	struct lb_snapshot_moves moves;
+	struct ipc_moved sent; /* what a hand-over that has not ended moved; id 0 nothing */
 	struct ratelimit drop_log[VRRP_DROP_COUNT_], drops_log; /* each reason, and all together */
 	struct ratelimit send_log, list_log, foreign_log, claim_limit, word_limit;
 	lb_duration last_gap, stall_max, sent_jitter_max, heard_jitter_max;
@@ -174,6 +176,10 @@ bool election_can_take(const struct election *e, char text[64]);
 
 /* election_move.c */
 void election_move_init(struct election *e);
+/* A hand-over ends: what was moved is elsewhere, or here again. */
+void election_move_settled(struct election *e, bool released);
+/* The proxy ended the VIP's sessions, those that had moved among them. */
+void election_move_ended(struct election *e, uint32_t id, uint32_t count);
 
 /* election_view.c */
 void election_view_on_role(struct election *e);

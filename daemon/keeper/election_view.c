@@ -102,6 +102,7 @@ static void view_counters(struct election *e, struct lb_snapshot_keeper *out)
 	out->peer_received = link->received;
 	out->peer_overflowed = link->overflowed;
 	memcpy(out->peer_dropped, link->dropped, sizeof(out->peer_dropped));
+	out->moves = e->moves;
 	out->announces_sent = announce_sent(e->announce);
 	out->last_gap = e->last_gap;
 	out->loop_stall_max = e->stall_max;

@@ -254,7 +254,7 @@ static void on_proxy_message(void *ctx, enum ipc_type type, const void *body, si
 		conf_push_on_applied(&k->push, body);
 		break;
 	case IPC_SESSIONS_ENDED:
-		election_sessions_ended(k->election, ((const struct ipc_sessions_ended *)body)->id);
+		election_sessions_ended(k->election, body);
 		break;
 	case IPC_HEALTH:
 		on_health(k, body);

@@ -146,8 +146,8 @@ void session_move_on_moved(struct session_move *m, const struct ipc_moved *moved
 			take_back_and_go_on(m, moved->text);
 			break;
 		}
-		lb_notice("sessions moved=%u lost=%u in %.1f ms", moved->count, moved->lost,
-			  lb_duration_ms(clock_now() - m->started));
+		lb_notice("sessions moved=%u lost=%u in %.1f ms", moved->count,
+			  moved->lost + moved->bound + moved->refused, lb_duration_ms(clock_now() - m->started));
 		finish(m, true);
 		break;
 	case SESSION_MOVE_THAWING:

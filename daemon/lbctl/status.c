@@ -360,6 +360,31 @@ static void add_wake(const json_t *status, bool colour, struct lb_text *out)
 	table_tinted(format_bool(wake, "possible", false) ? TABLE_DIM : TABLE_WARN, colour, line, out);
 }
 
+/* What became of sessions when the VIP moved; nothing where it never did. */
+static void add_moves(const json_t *status, bool colour, struct lb_text *out)
+{
+	json_t *moves = json_object_get(status, "moves"), *number;
+	double away = format_number(moves, "away", 0), here = format_number(moves, "here", 0), lost = 0;
+	struct lb_text why = {0};
+	char line[320];
+	const char *reason;
+
+	json_object_foreach(json_object_get(moves, "not_moved"), reason, number)
+	{
+		if (json_number_value(number) < 1)
+			continue;
+		lost += json_number_value(number);
+		lb_text_addf(&why, "%s%s %.0f", why.len > 0 ? ", " : " (", reason, json_number_value(number));
+	}
+	if (away + here + lost > 0) {
+		snprintf(line, sizeof(line),
+			 "%.0f sessions moved away with the VIP, %.0f came with it, %.0f were reset%s%s\n", away, here,
+			 lost, lb_text_str(&why), why.len > 0 ? ")" : "");
+		table_tinted(TABLE_DIM, colour, line, out);
+	}
+	lb_text_free(&why);
+}
+
 enum status_verdict status_text(const json_t *status, double now, bool colour, struct lb_text *out)
 {
 	struct lb_text problems = {0};
@@ -375,6 +400,7 @@ enum status_verdict status_text(const json_t *status, double now, bool colour, s
 	lb_text_add(out, "\n");
 	add_nodes(status, colour, out);
 	add_wake(status, colour, out);
+	add_moves(status, colour, out);
 	lb_text_add(out, "\n");
 	add_services(status, now, colour, out);
 	if (*format_string(status, "counters_cleared"))

@@ -130,6 +130,16 @@ static json_t *wake(const struct lb_snapshot_wake *w)
 			 count(w->segments), "dropped", count(w->dropped));
 }
 
+/* Sessions that moved with the VIP, and why others did not. */
+static json_t *moves(const struct lb_snapshot_moves *m)
+{
+	json_t *lost = json_object();
+
+	for (int i = 0; i < LB_MOVE_LOSSES_; i++)
+		json_object_set_new(lost, lb_move_loss_name((enum lb_move_loss)i), count(m->lost[i]));
+	return json_pack("{s:o, s:o, s:o}", "away", count(m->away), "here", count(m->here), "not_moved", lost);
+}
+
 static char *finish(json_t *o)
 {
 	char *text = o ? json_dumps(o, COMPACT) : NULL;
@@ -171,6 +181,7 @@ char *view_status_json(const struct lb_snapshot *s, enum view_detail detail)
 	    s->reload_refused ? json_pack("{s:o, s:o}", "at", instant(s->reload_at), "reason", words(s->reload_refused))
 			      : json_null());
 	json_object_set_new(o, "wake", wake(&s->wake));
+	json_object_set_new(o, "moves", moves(&s->keeper.moves));
 	add_keeper(o, &s->keeper);
 	return detail == VIEW_NODE ? finish(o) : finish_with_services(o, s, detail);
 }

@@ -73,6 +73,19 @@ static void add_election(struct lb_text *t, const struct lb_snapshot_keeper *k)
 	metric_labelled_seconds(t, "lbd_advert_jitter_seconds_max", "direction", "received", k->heard_jitter_max);
 }
 
+static void add_moves(struct lb_text *t, const struct lb_snapshot_moves *m)
+{
+	metric_family(t, "lbd_sessions_moved_total", "counter",
+		      "Sessions that went on behind the VIP on another node, and those that came here with it.");
+	metric_labelled(t, "lbd_sessions_moved_total", "direction", "away", m->away);
+	metric_labelled(t, "lbd_sessions_moved_total", "direction", "here", m->here);
+	metric_family(t, "lbd_sessions_not_moved_total", "counter",
+		      "Sessions that were reset when the VIP moved, by reason.");
+	for (int i = 0; i < LB_MOVE_LOSSES_; i++)
+		metric_labelled(t, "lbd_sessions_not_moved_total", "reason", lb_move_loss_name((enum lb_move_loss)i),
+				m->lost[i]);
+}
+
 static void add_peers(struct lb_text *t, const struct lb_snapshot *s)
 {
 	const struct lb_snapshot_keeper *k = &s->keeper;
@@ -120,6 +133,7 @@ bool view_metrics(const struct lb_snapshot *s, struct lb_text *out)
 	add_build(out, s);
 	add_vips(out, &s->keeper);
 	add_election(out, &s->keeper);
+	add_moves(out, &s->keeper.moves);
 	add_peers(out, s);
 	view_metrics_services(out, s);
 	view_metrics_servers(out, s);

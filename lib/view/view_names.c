@@ -11,6 +11,17 @@ const char *lb_admin_name(enum lb_admin_state admin)
 	return names[admin];
 }
 
+const char *lb_move_loss_name(enum lb_move_loss loss)
+{
+	static const char *const names[] = {[LB_MOVE_BOUND] = "bound-here",
+					    [LB_MOVE_UNTOLD] = "untold",
+					    [LB_MOVE_REFUSED] = "refused",
+					    [LB_MOVE_UNRELEASED] = "not-released",
+					    [LB_MOVE_NONE] = "without-move"};
+
+	return names[loss];
+}
+
 const char *view_balance_name(enum lb_balance_kind kind)
 {
 	static const char *const names[] = {[LB_LEASTCONN] = "leastconn",

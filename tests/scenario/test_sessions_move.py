@@ -118,7 +118,7 @@ def test_sessions_that_wait_for_a_server(lab: Lab) -> None:
 
 
 def test_etcd_watch_survives(lab: Lab) -> None:
-    """A watch over TLS reports what is written after each of three hand-overs, on the same connection."""
+    """A watch over TLS reports what is written after each of ten hand-overs, on the same connection."""
     lab.start_etcd()
     lab.start()
     log = lab.directory / "watch"
@@ -136,7 +136,7 @@ def test_etcd_watch_survives(lab: Lab) -> None:
     try:
         reports("before")
         clients = {c["client"] for c in connections(lab.owner(), "kube-api")}
-        for number in range(3):
+        for number in range(10):
             hand_over(lab)
             reports(f"after-{number}")
         assert {c["client"] for c in connections(lab.owner(), "kube-api")} >= clients
@@ -170,6 +170,11 @@ def test_leaving_in_order_moves_them_too(lab: Lab, how: str) -> None:
         time.sleep(0.7)
     assert sessions.broken() == []
     assert not owner.has_address()
+    assert lab.other(owner).status()["moves"]["here"] == 50
+    if how == "standby":
+        assert owner.status()["moves"]["away"] == 50
+        assert "50 sessions moved away with the VIP" in owner.lbctl("status").stdout
+        assert "50 moved; reset: 0 bound-here" in owner.lbctl("events").stdout
 
 
 @pytest.mark.parametrize("return_from", ["reboot", "crash"])
@@ -241,5 +246,8 @@ def test_without_a_key_they_are_reset(lab: Lab) -> None:
     """No key, no stream: the hand-over ends the sessions at once, as it says."""
     lab.start(lab.config(key=False))
     with lab.sessions(count=20) as sessions:
+        former = lab.owner()
         hand_over(lab)
         eventually(lambda: sessions.broken_so_far() == 20, 3.0)
+    assert former.status()["moves"]["not_moved"]["without-move"] == 20
+    assert 'lbd_sessions_not_moved_total{reason="without-move"} 20' in former.lbctl("metrics").stdout

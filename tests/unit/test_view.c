@@ -377,11 +377,18 @@ START_TEST(metrics_are_well_formed)
 	    "\nlbd_wake_segments_total{outcome=\"sent\"} 6\n",
 	    "\nlbd_wake_segments_total{outcome=\"failed\"} 7\n",
 	    "\nlbd_wake_dropped_total 8\n",
+	    "\nlbd_sessions_moved_total{direction=\"away\"} 11\n",
+	    "\nlbd_sessions_moved_total{direction=\"here\"} 12\n",
+	    "\nlbd_sessions_not_moved_total{reason=\"bound-here\"} 13\n",
+	    "\nlbd_sessions_not_moved_total{reason=\"without-move\"} 17\n",
 	    "\nlbd_server_check_duration_seconds{service=\"kube-api\",server=\"odd\\\"\\\\name\"} 0.0031\n",
 	};
 	struct lb_text text = {0};
 
 	picture.wake = (struct lb_snapshot_wake){true, 1, 2, 3, 4, 5, 6, 7, 8};
+	picture.keeper.moves = (struct lb_snapshot_moves){
+	    11, 12, {13, 14, 15, 16, 17}
+	};
 	snprintf(server.name, sizeof(server.name), "odd\"\\name");
 	ck_assert(view_metrics(&picture, &text));
 	check_format(lb_text_str(&text));

@@ -63,6 +63,7 @@ static void on_some_fds(void *ctx, struct message *m)
 {
 	struct move_turn *t = &((struct listing *)ctx)->turn;
 
+	((struct listing *)ctx)->move->bound += m->stay;
 	if (m->fds == NULL)
 		return;
 	t->fds = must(reallocarray(t->fds, (size_t)t->count + m->count + 1, sizeof(int)));

@@ -296,13 +296,24 @@ static void on_revived(void *ctx)
 	struct move *m = ctx;
 
 	m->resting = false;
-	move_tell(m, m->revived_id, IPC_MOVE_REVIVE, true, 0, 0, "");
+	move_tell(m, m->revived_id, IPC_MOVE_REVIVE, true, m->revived_count, 0, "");
+}
+
+static void on_some_revived(void *ctx, struct message *answer)
+{
+	((struct move *)ctx)->revived_count += answer->count;
+}
+
+static void revive(struct move *m, enum move_part part, crew_on_done *done)
+{
+	crew_ask(m->crew,
+		 &(struct crew_question){
+		     .kind = MESSAGE_REVIVE, .part = part, .on_answer = on_some_revived, .on_done = done, .ctx = m});
 }
 
 static void on_repair_left(struct move *m)
 {
-	crew_ask(m->crew,
-		 &(struct crew_question){.kind = MESSAGE_REVIVE, .part = MOVE_IDLE, .on_done = on_revived, .ctx = m});
+	revive(m, MOVE_IDLE, on_revived);
 }
 
 /* Nobody waits for those on which nothing moved. */
@@ -313,14 +324,14 @@ static void on_busy_revived(void *ctx)
 
 static void on_repair_left_by_busy(struct move *m)
 {
-	crew_ask(m->crew, &(struct crew_question){
-			      .kind = MESSAGE_REVIVE, .part = MOVE_BUSY, .on_done = on_busy_revived, .ctx = m});
+	revive(m, MOVE_BUSY, on_busy_revived);
 }
 
 void move_in_revive(struct move *m)
 {
 	close_in(m);
 	m->revived_id = m->in_id;
+	m->revived_count = 0;
 	m->in_id = 0;
 	m->resting = true;
 	move_turn_all(m, MESSAGE_LIST_RESTING, MOVE_BUSY, false, on_repair_left_by_busy);

@@ -157,6 +157,20 @@ static void on_prepared(struct move *m, const uint8_t *data, size_t len)
 	narrow(m);
 }
 
+static void on_result(struct move *m, uint32_t arrived)
+{
+	struct ipc_moved moved = {.id = m->out_id,
+				  .step = IPC_MOVE_SEND,
+				  .ok = true,
+				  .count = arrived,
+				  .lost = m->stay,
+				  .bound = m->bound,
+				  .refused = m->sent - arrived};
+
+	close_out(m);
+	channel_moved(m->channel, &moved);
+}
+
 static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_t len)
 {
 	struct move *m = ctx;
@@ -168,9 +182,7 @@ static void on_frame(void *ctx, enum move_frame type, const uint8_t *data, size_
 		m->arrived_early = arrived;
 		preview(m);
 	} else if (type == MOVE_FRAME_RESULT && len == 4 && arrived <= m->sent - m->sent_early) {
-		arrived += m->arrived_early;
-		close_out(m);
-		move_tell(m, m->out_id, IPC_MOVE_SEND, true, arrived, m->sent - arrived + m->stay, "");
+		on_result(m, arrived + m->arrived_early);
 	} else {
 		close_out(m);
 		move_tell(m, m->out_id, IPC_MOVE_SEND, false, 0, 0, "the other node answered out of order");
@@ -183,7 +195,7 @@ void move_out_connect(struct move *m, const struct ipc_move *what)
 
 	close_out(m);
 	m->out_id = what->id;
-	m->sent = m->stay = m->sent_early = m->arrived_early = 0;
+	m->sent = m->stay = m->bound = m->sent_early = m->arrived_early = 0;
 	m->early = m->in_parts = false;
 	m->narrow_until = 0.;
 	if (m->keys != NULL)

@@ -53,9 +53,9 @@ struct move {
 	uint64_t out_id, in_id; /* of the hand-over under way; 0 none */
 	struct move_stream *out, *in;
 	uint64_t revived_id;
-	uint32_t reset_count;
-	bool resting; /* sessions do until they thaw, are revived, or are ended */
-	uint32_t sent, stay;
+	uint32_t reset_count, revived_count;
+	bool resting;			    /* sessions do until they thaw, are revived, or are ended */
+	uint32_t sent, stay, bound;	    /* told; could not be told; ended, as they cannot move */
 	uint32_t sent_early, arrived_early; /* of these */
 	bool in_parts;			    /* the peer takes them in two parts */
 	bool early;			    /* those on which nothing moved have gone ahead */

@@ -72,7 +72,8 @@ enum end_scope {
 	END_ALL,
 };
 
-/* Which sessions a step of a move is about: those that nothing has moved on for a while go before the VIP stands still. */
+/* Which sessions a step of a move is about: those that nothing has moved on for a while go before the VIP stands still.
+ */
 enum move_part { MOVE_ALL, MOVE_IDLE, MOVE_BUSY };
 
 /* A session of another node, with sockets under repair that are bound to its local addresses; -1: no server yet. */
@@ -104,7 +105,7 @@ struct message {
 	enum move_part part; /* FREEZE, ADOPT, LIST_RESTING, REVIVE */
 	uint64_t session_id;
 	uint32_t count;
-	uint32_t stay; /* sessions that could not be told */
+	uint32_t stay; /* DUMPED: sessions that could not be told; FROZEN: that were ended, as they cannot move */
 	struct session_info *sessions;
 	int *fds;
 	uint32_t fd_count;

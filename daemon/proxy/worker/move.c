@@ -125,10 +125,12 @@ void move_freeze(struct worker *w, const struct message *order, struct message *
 		if (!s->on_vip || s->rest != SESSION_RUNS || (!all && !goes_early(s)))
 			continue;
 		s->went_early = !all;
-		if (is_bound_here(s))
-			session_end(s, FLOW_END_HANDOVER);
-		else
+		if (!is_bound_here(s)) {
 			rest_freeze(s);
+			continue;
+		}
+		session_end(s, FLOW_END_HANDOVER);
+		answer->stay++;
 	}
 	list(w, is_frozen, MOVE_ALL, answer);
 }

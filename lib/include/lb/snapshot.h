@@ -51,6 +51,22 @@ struct lb_snapshot_node {
 	char version[PEER_VERSION_TEXT];
 };
 
+/* Why a session did not go along with the VIP, and was reset. */
+enum lb_move_loss {
+	LB_MOVE_BOUND,	    /* its server knows this node's address, or its client's PROXY header had not come */
+	LB_MOVE_UNTOLD,	    /* in no state that can be told, or too much is in its queues */
+	LB_MOVE_REFUSED,    /* the successor could not set it up */
+	LB_MOVE_UNRELEASED, /* it had arrived here, but the owner did not release it */
+	LB_MOVE_NONE,	    /* the VIP left without any session */
+	LB_MOVE_LOSSES_,
+};
+const char *lb_move_loss_name(enum lb_move_loss loss); /* kebab-case */
+
+/* Sessions that moved with the VIP. */
+struct lb_snapshot_moves {
+	uint64_t away, here, lost[LB_MOVE_LOSSES_];
+};
+
 /* What the kernel counts for one process. */
 struct lb_snapshot_process {
 	lb_duration cpu;	/* user and system time */
@@ -76,6 +92,7 @@ struct lb_snapshot_keeper {
 	uint32_t adverts_overflowed, peer_overflowed; /* dropped by the kernel, because the socket was full */
 	uint64_t transitions[LB_TRANSITIONS_KINDS];
 	uint64_t announces_sent;
+	struct lb_snapshot_moves moves;
 	uint64_t proxy_restarts;
 	struct lb_snapshot_process process; /* the keeper itself */
 	lb_duration last_gap;		    /* last takeover: last advert heard -> first announce; 0 none */
