@@ -51,7 +51,7 @@ _lbctl() {
 		drain | ready | maint | weight | limit | kill) mapfile -t -O "${#choice[@]}" choice < <(_lbctl_names server) ;;
 		standby) choice+=(on off) ;;
 		clear) choice+=(counters) ;;
-		check | diff | keygen) mapfile -t -O "${#choice[@]}" choice < <(compgen -f -- "$word") ;;
+		check | diff | doctor | keygen) mapfile -t -O "${#choice[@]}" choice < <(compgen -f -- "$word") ;;
 		esac
 		;;
 	esac

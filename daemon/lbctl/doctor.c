@@ -45,6 +45,9 @@ enum topic {
 	TOPIC_BACKLOG,
 	TOPIC_ARP,
 	TOPIC_CERTIFICATE,
+	TOPIC_CLASH,
+	TOPIC_DAEMON,
+	TOPIC_FILE,
 };
 
 static const struct {
@@ -52,35 +55,43 @@ static const struct {
 	const char *why, *todo;
 } topics[] = {
     [TOPIC_ROLE] = {"role",	    "a node that cannot serve never takes the VIP, so the cluster has one node less",
-		    "lbctl why vip tells since when and what it waits for"																	 },
+		    "lbctl why vip tells since when and what it waits for"																	  },
     [TOPIC_PEER] = {NULL,		  "without the peer nobody takes over when this node fails, and two nodes may own the VIP",
 		    "is lbd running there, and does every firewall between let protocol 112 and the peer port pass?"												    },
     [TOPIC_PEER_DEAF] = {NULL,	       "it would take the VIP although this node owns it",
 			 "what this node sends is lost on the way: look at firewalls, and at the key on both nodes"													   },
     [TOPIC_PEER_STOPPED] = {NULL,		  "without the peer nobody takes over when this node fails",
-		    "start it again when its maintenance is over: systemctl start lbd"															     },
-    [TOPIC_LEASE] = {"kernel lease",   "a hung lbd answers for the VIP beside its successor until it is ended",
-		     "load nf_tables, and leave election.fence at auto"																	     },
+		    "start it again when its maintenance is over: systemctl start lbd"															      },
+    [TOPIC_LEASE] = {"kernel lease",    "a hung lbd answers for the VIP beside its successor until it is ended",
+		     "load nf_tables, and leave election.fence at auto"																	      },
     [TOPIC_VIP] = {"VIP",		  "clients reach the wrong host at random",
-		    "find the host by its MAC address and take the VIP away there"																 },
-    [TOPIC_KEY] = {"authentication", "any host of the segment can take the VIP away",
-		    "make a key with lbctl keygen, copy it to every node, and set key_file"															},
+		    "find the host by its MAC address and take the VIP away there"																  },
+    [TOPIC_KEY] = {"authentication",  "any host of the segment can take the VIP away",
+		    "make a key with lbctl keygen, copy it to every node, and set key_file"															 },
     [TOPIC_RELOAD] = {"reload",		"the running configuration is older than the file, and the next start would refuse it",
-		      "lbctl check names every error; mend the file, then lbctl reload"															      },
+		      "lbctl check names every error; mend the file, then lbctl reload"															       },
     [TOPIC_STATUS] = {"status",		"clients may not be served, or not after the next failure",
-		      "lbctl why tells the state of the VIP and of each server that is not up"														       },
+		      "lbctl why tells the state of the VIP and of each server that is not up"															},
     [TOPIC_CAPABILITIES] = {"capabilities",
-		    "with less lbd cannot move the VIP, with more a fault in it could do more harm",			    "start it by the unit that came with it, without drop-ins that change capabilities"},
+		    "with less lbd cannot move the VIP, with more a fault in it could do more harm",			     "start it by the unit that came with it, without drop-ins that change capabilities"},
     [TOPIC_FILES] = {"open files",	   "further connections wait while all descriptors are in use",
-		     "raise LimitNOFILE in the unit"																				},
-    [TOPIC_PORTS] = {"local ports",    "each session to one server needs a port of its own here",
-		     "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"																	  },
-    [TOPIC_BACKLOG] = {"accept queue",   "connections that come at once, as after a takeover, are dropped beyond it",
-		       "sysctl -w net.core.somaxconn=4096"																			    },
+		     "raise LimitNOFILE in the unit"																				 },
+    [TOPIC_PORTS] = {"local ports",	    "each session to one server needs a port of its own here",
+		     "sysctl -w net.ipv4.ip_local_port_range='1024 65535'"																	   },
+    [TOPIC_BACKLOG] = {"accept queue",    "connections that come at once, as after a takeover, are dropped beyond it",
+		       "sysctl -w net.core.somaxconn=4096"																			     },
     [TOPIC_ARP] = {"ARP",		  "nobody finds the VIP on this interface",
-		    "set arp_ignore of the interface and of all to 0 or 1"																	 },
-    [TOPIC_CERTIFICATE] = {"certificates",   "the check fails on that day and its server goes out",
-			   "renew it; a file is read again without a reload"																	      },
+		    "set arp_ignore of the interface and of all to 0 or 1"																	  },
+    [TOPIC_CERTIFICATE] = {"certificates",	   "the check fails on that day and its server goes out",
+			   "renew it; a file is read again without a reload"																	       },
+    [TOPIC_CLASH] =
+	{"listening ports",
+		    "lbd neither starts nor reloads while another program has its port; if shared, clients reach either",
+		    "stop that program, or give it another port, or the node's own address in place of every one"												      },
+    [TOPIC_DAEMON] = {"daemon",		"nobody serves here, and nobody takes over when the other node fails",
+		      "systemctl start lbd; where it does not stay, journalctl -u lbd -n 20 tells why"														},
+    [TOPIC_FILE] = {"configuration",   "lbd does not start with it, and a reload is refused",
+		    "lbd --check --config FILE names every error"																		   },
 };
 
 struct doctor *doctor_new(void)
@@ -295,6 +306,61 @@ void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignor
 	else
 		add(d, DOCTOR_OK, TOPIC_ARP, NULL, "%s answers for its addresses (arp_ignore %" PRId64 ")", interface,
 		    arp_ignore);
+}
+
+void doctor_absent(struct doctor *d)
+{
+	add(d, DOCTOR_BAD, TOPIC_DAEMON, NULL, "lbd does not run; looked at are its configuration and the kernel");
+}
+
+void doctor_file(struct doctor *d, const char *problem)
+{
+	add(d, DOCTOR_BAD, TOPIC_FILE, NULL, "%s", problem);
+}
+
+struct clashes {
+	struct doctor *doctor;
+	const struct ports_list *list;
+	size_t count;
+};
+
+/* A program that has several sockets there is told once. */
+static void judge_place(void *ctx, const struct ports_place *place)
+{
+	struct clashes *c = ctx;
+	char ours[LB_ENDPOINT_TEXT], theirs[LB_ENDPOINT_TEXT], who[64];
+	const struct ports_socket *told = NULL;
+
+	for (size_t i = 0; i < c->list->count; i++) {
+		const struct ports_socket *s = &c->list->sockets[i];
+
+		if (s->own || !ports_clash(place, s))
+			continue;
+		if (told && told->pid == s->pid && told->uid == s->uid)
+			continue;
+		told = s;
+		c->count++;
+		if (s->pid != 0)
+			snprintf(who, sizeof(who), "%s (pid %d)", s->name, (int)s->pid);
+		else
+			snprintf(who, sizeof(who), "a program of uid %u", (unsigned)s->uid);
+		add(c->doctor, DOCTOR_BAD, TOPIC_CLASH, NULL, "%s, %s %s: %s has %s", place->what,
+		    place->udp ? "UDP" : "TCP", lb_endpoint_text(&place->at, ours), who,
+		    lb_endpoint_text(&s->at, theirs));
+	}
+}
+
+void doctor_ports(struct doctor *d, const struct lb_conf *conf, const struct ports_list *list)
+{
+	struct clashes c = {.doctor = d, .list = list};
+
+	if (!list) {
+		add(d, DOCTOR_WARNING, TOPIC_CLASH, NULL, "not known: the kernel does not tell who listens");
+		return;
+	}
+	ports_of_conf(conf, judge_place, &c);
+	if (c.count == 0)
+		add(d, DOCTOR_OK, TOPIC_CLASH, NULL, "no other program has one of lbd's");
 }
 
 enum doctor_level doctor_json(const struct doctor *d, struct lb_text *out)

@@ -10,6 +10,8 @@
 
 #include <lb/text.h>
 
+#include "daemon/lbctl/ports.h"
+
 enum doctor_level { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_BAD };
 
 struct doctor;
@@ -42,6 +44,13 @@ struct doctor_kernel {
 void doctor_kernel(struct doctor *d, const struct doctor_kernel *kernel);
 /* net.ipv4.conf.INTERFACE.arp_ignore of an interface with a VIP. */
 void doctor_interface(struct doctor *d, const char *interface, int64_t arp_ignore);
+
+/* No daemon answers. */
+void doctor_absent(struct doctor *d);
+/* The file cannot be used, and why. */
+void doctor_file(struct doctor *d, const char *problem);
+/* What others have of the places where lbd listens by this configuration; NULL: the kernel does not tell. */
+void doctor_ports(struct doctor *d, const struct lb_conf *conf, const struct ports_list *list);
 
 /* The worst finding and all of them as JSON: {"level": "ok", "findings": [{"level", "check", "found", "why", "do"}]}.
  */

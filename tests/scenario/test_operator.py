@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.patient
 
 COMPLETION = Path(__file__).resolve().parents[2] / "conf/completion/lbctl.bash"
 WORKER = "ingress-http/k8s-worker-1"
+IP_FREEBIND = 15
 
 
 def told(node: LoadBalancer, *arguments: str) -> str:
@@ -164,6 +168,57 @@ def test_doctor(lab: Lab) -> None:
     bad = next(f for f in findings if f["check"] == f"peer {peer.name}")
     assert bad["level"] == "bad" and "nobody takes over" in bad["why"] and "firewall" in bad["do"]
     assert owner.lbctl("doctor").code == 1 and all(f["why"] and f["do"] for f in findings)
+
+
+@contextlib.contextmanager
+def has_port(node: LoadBalancer, kind: socket.SocketKind, address: str, port: int) -> Iterator[None]:
+    """This process has the port of the node meanwhile, and would share it."""
+    with node.inside():
+        sock = socket.socket(socket.AF_INET, kind)
+    with sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        sock.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen()
+        yield
+
+
+def clashes(node: LoadBalancer, *file: str, code: int = 1) -> list[str]:
+    """What doctor finds of programs that have lbd's ports."""
+    done = node.lbctl("--json", "doctor", *file)
+    assert done.code == code, done
+    found = [f for f in json.loads(done.stdout)["findings"] if f["check"] == "listening ports"]
+    assert all("neither starts nor reloads" in f["why"] and "stop that program" in f["do"] for f in found)
+    return [f["found"] for f in found if f["level"] == "bad"] or [f["level"] for f in found]
+
+
+def test_doctor_names_who_has_a_port(lab: Lab) -> None:
+    """Before the first start and while lbd runs: a service's port, the peer link's, the metrics'; program and process."""
+    node, name = lab.lbs[0], Path("/proc/self/comm").read_text(encoding="ascii").strip()
+    me, file = f"{name} (pid {os.getpid()})", str(node.config_file)
+    node.write_config(lab.config(append="metrics: {listen: 127.0.0.1:9100}\n"))
+    assert clashes(node, file, code=4) == ["ok"]
+    assert "lbd does not run" in node.lbctl("doctor", file).stdout
+    port = topology.API_PORT
+    squatter = node.spawn(program("tests/lab/echod"), "0.0.0.0", str(port))
+    taken = [f"service kube-api, TCP {topology.VIP}:{port}: echod (pid {squatter.pid}) has 0.0.0.0:{port}"]
+    eventually(lambda: clashes(node, file, code=4) == taken)
+    squatter.kill()
+    with has_port(node, socket.SOCK_DGRAM, node.address, 8650), has_port(node, socket.SOCK_STREAM, "127.0.0.1", 9100):
+        assert clashes(node, file, code=4) == [
+            f"peer_port, UDP {node.address}:8650: {me} has {node.address}:8650",
+            f"metrics.listen, TCP 127.0.0.1:9100: {me} has 127.0.0.1:9100",
+        ]
+    owner = lab.start()
+    assert clashes(owner, code=0) == ["ok"]
+    # Who shares the port of the VIP gets a part of its connections.
+    with has_port(owner, socket.SOCK_STREAM, topology.VIP, 80):
+        assert clashes(owner) == [f"service ingress-http, TCP {topology.VIP}:80: {me} has {topology.VIP}:80"]
+    # A reload that somebody else's port forbids.
+    with has_port(owner, socket.SOCK_STREAM, "0.0.0.0", 7000):
+        owner.write_config(lab.config(append="  more:\n    listen: 7000\n    servers: {a: 10.196.35.23:7000}\n"))
+        assert clashes(owner) == [f"service more, TCP {topology.VIP}:7000: {me} has 0.0.0.0:7000"]
 
 
 def read_some(fd: int, seconds: float) -> bytes:

@@ -165,6 +165,64 @@ START_TEST(certificates)
 }
 END_TEST
 
+#define FILE_WITH(more)                                                                  \
+	"cluster: k8s\nnodes: {n1: 192.0.2.1, n2: 192.0.2.2}\nvips: [192.0.2.30]\n" more \
+	"services:\n  web: {listen: 80, servers: {a: 192.0.2.11:80}}\n"                  \
+	"  here: {listen: \"0.0.0.0:81\", servers: {a: 192.0.2.11:80}}\n"
+
+/* What doctor says where one socket beside lbd's is there. */
+static enum doctor_level of_socket(const char *file, const char *at, struct ports_socket socket, const char *sentence)
+{
+	struct lb_conf_errors errors = {0};
+	struct lb_conf *conf = lb_conf_load(file, strlen(file), &errors);
+	struct ports_list list = {.sockets = &socket, .count = 1};
+	struct doctor *d = doctor_new();
+
+	ck_assert_msg(conf != NULL, "%s", errors.list[0].message);
+	ck_assert(lb_endpoint_parse(at, &socket.at));
+	doctor_ports(d, conf, &list);
+	lb_conf_free(conf);
+	return verdict(d, sentence);
+}
+
+#define WELL "no other program has one of lbd's"
+
+START_TEST(ports_of_others)
+{
+	static const char plain[] = FILE_WITH(""),
+			  all[] = FILE_WITH("key_file: /k\nmetrics: {listen: 127.0.0.1:9100}\n");
+	const struct ports_socket nginx = {.pid = 7, .name = "nginx"}, own = {.pid = 8, .name = "lbd", .own = true},
+				  six = {.pid = 7, .name = "nginx", .v6_only = true}, udp = {.udp = true, .uid = 33};
+
+	ck_assert_int_eq(
+	    of_socket(plain, "192.0.2.30:80", nginx,
+		      "bad  listening ports  service web, TCP 192.0.2.30:80: nginx (pid 7) has 192.0.2.30:80"),
+	    DOCTOR_BAD);
+	ck_assert_int_eq(of_socket(plain, "0.0.0.0:80", nginx, "TCP 192.0.2.30:80: nginx (pid 7) has 0.0.0.0:80"),
+			 DOCTOR_BAD);
+	ck_assert_int_eq(of_socket(plain, "0.0.0.0:80", nginx, "  why: lbd neither starts nor reloads while"),
+			 DOCTOR_BAD);
+	/* [::] takes IPv4, too, unless it says otherwise. */
+	ck_assert_int_eq(of_socket(plain, "[::]:80", nginx, "TCP 192.0.2.30:80: nginx (pid 7) has [::]:80"),
+			 DOCTOR_BAD);
+	ck_assert_int_eq(of_socket(plain, "[::]:80", six, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "[::]:81", six, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "192.0.2.1:81", nginx, "service here, TCP 0.0.0.0:81"), DOCTOR_BAD);
+	ck_assert_int_eq(of_socket(all, "0.0.0.0:8650", udp, "peer_port, UDP 192.0.2.1:8650: a program of uid 33 has"),
+			 DOCTOR_BAD);
+	ck_assert_int_eq(of_socket(all, "192.0.2.1:8650", nginx, "peer_port, TCP 192.0.2.1:8650"), DOCTOR_BAD);
+	ck_assert_int_eq(of_socket(all, "0.0.0.0:9100", nginx, "metrics.listen, TCP 127.0.0.1:9100"), DOCTOR_BAD);
+
+	/* lbd's own, another address, another port, another protocol, what lbd does not open. */
+	ck_assert_int_eq(of_socket(plain, "192.0.2.30:80", own, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "192.0.2.1:80", nginx, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "192.0.2.30:8080", nginx, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "192.0.2.30:80", udp, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "192.0.2.1:8650", nginx, WELL), DOCTOR_OK);
+	ck_assert_int_eq(of_socket(plain, "0.0.0.0:9100", nginx, WELL), DOCTOR_OK);
+}
+END_TEST
+
 /* Each that is not well says why it matters and what to do. */
 START_TEST(advice)
 {
@@ -193,6 +251,7 @@ int main(void)
 	tcase_add_test(tc, process);
 	tcase_add_test(tc, kernel);
 	tcase_add_test(tc, certificates);
+	tcase_add_test(tc, ports_of_others);
 	tcase_add_test(tc, advice);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
