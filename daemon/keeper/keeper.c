@@ -2,9 +2,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <lb/log.h>
@@ -17,12 +15,12 @@
 #include "daemon/keeper/listeners.h"
 #include "daemon/keeper/reload.h"
 #include "daemon/keeper/requests.h"
+#include "daemon/keeper/retreat.h"
 #include "daemon/keeper/session_desk.h"
 #include "daemon/keeper/state_files.h"
 #include "daemon/keeper/succession.h"
 #include "daemon/keeper/supervise.h"
 #include "daemon/keeper/upgrade.h"
-#include "daemon/sys/clock.h"
 #include "daemon/sys/notify.h"
 
 struct keeper {
@@ -413,7 +411,8 @@ static bool open_parts(struct keeper *k, const char *runtime_dir, struct lb_err 
 	    },
 	    err);
 	/* What no part of this configuration wanted. */
-	resume_settle(k->resume);
+	if (k->election)
+		resume_settle(k->resume);
 	return k->election != NULL;
 }
 
@@ -437,6 +436,7 @@ struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err
 	conf_push_init(&k->push, k->loop, on_push, k);
 	bulletin_init(&k->bulletin, k->loop);
 	if (!open_parts(k, params->runtime_dir, err)) {
+		retreat(k->resume, params->argv, err->text);
 		k->conf = (struct conf_file){.memfd = -1}; /* stays the caller's */
 		keeper_free(k);
 		return NULL;

@@ -23,7 +23,10 @@ struct keeper_params {
 	struct resume *resume; /* what a former process left; borrowed until keeper_free */
 };
 
-/* Open and bind everything that needs a privilege; starts nothing. NULL with one sentence. */
+/*
+ * Open and bind everything that needs a privilege; starts nothing. NULL with one sentence, unless there is a way back
+ * to the program before this one (retreat.h).
+ */
 struct keeper *keeper_new(const struct keeper_params *params, struct lb_err *err);
 
 /* After privileges were dropped: start the election and the proxy. */

@@ -14,6 +14,7 @@
 #include "daemon/keeper/election.h"
 #include "daemon/keeper/keeper.h"
 #include "daemon/keeper/resume.h"
+#include "daemon/keeper/retreat.h"
 #include "daemon/keeper/self_test.h"
 #include "daemon/keeper/upgrade.h"
 #include "daemon/sys/caps.h"
@@ -120,6 +121,14 @@ static int fail(const struct lb_err *err, enum keeper_exit code)
 	return (int)code;
 }
 
+/* Before the election is taken up: where another program was upgraded to this one, that one goes on. */
+static int fail_to_start(const struct options *o, struct resume *resume, const struct lb_err *err,
+			 enum keeper_exit code)
+{
+	retreat(resume, o->argv, err->text);
+	return fail(err, code);
+}
+
 /* Every end of lbd under systemd comes by here. */
 static bool waits_for_next(void)
 {
@@ -154,7 +163,7 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 	if (!loop || !resume)
 		goto free_resume;
 	if (resume_in_place(resume))
-		lb_notice("this is lbd " LB_VERSION " now, in the place of the one that was upgraded");
+		lb_notice("this is lbd " LB_VERSION " now, in the place of the program before it");
 	/* The key is about to be read. */
 	sandbox_hide();
 	realtime_raise_files();
@@ -172,15 +181,16 @@ static int serve(const struct options *o, struct conf_file *file, size_t own_nod
 	}
 	realtime_enter();
 	if (!caps_drop_keeper(&err)) {
-		code = fail(&err, KEEPER_EXIT_FAILURE);
+		code = fail_to_start(o, resume, &err, KEEPER_EXIT_FAILURE);
 		goto free_keeper;
 	}
 	if (!resume_in_place(resume))
 		sandbox_enter_keeper(o->runtime_dir);
 	if (!keeper_start(keeper, &err)) {
-		code = fail(&err, KEEPER_EXIT_FAILURE);
+		code = fail_to_start(o, resume, &err, KEEPER_EXIT_FAILURE);
 		goto free_keeper;
 	}
+	resume_stay(resume);
 	if (resume_in_place(resume))
 		upgrade_hear_signals();
 	code = keeper_run(keeper);
@@ -203,6 +213,8 @@ int main(int argc, char **argv)
 	int code = parse_options(argc, argv, &options);
 	int own_node;
 
+	if (code > KEEPER_EXIT_OK)
+		retreat(NULL, argv, "it does not know an option that lbd was started with");
 	if (code >= 0)
 		return code;
 	if (options.resume_test)
@@ -213,6 +225,7 @@ int main(int argc, char **argv)
 		return KEEPER_EXIT_OK;
 	if (!load(&options, &file)) {
 		logsink_init("lbd", LB_LOG_INFO);
+		retreat(NULL, argv, "it cannot use the configuration; see the log");
 		return options.resign ? resign(NULL, -1) : options.check ? 1 : KEEPER_EXIT_CONFIG;
 	}
 	if (options.check) {
@@ -225,7 +238,7 @@ int main(int argc, char **argv)
 	if (options.resign)
 		code = resign(file.conf, own_node);
 	else if (own_node < 0)
-		code = fail(&err, KEEPER_EXIT_CONFIG);
+		code = fail_to_start(&options, NULL, &err, KEEPER_EXIT_CONFIG);
 	else
 		code = serve(&options, &file, (size_t)own_node);
 	conf_file_release(&file);

@@ -1,5 +1,6 @@
 #include "daemon/keeper/resume.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 #include "daemon/sys/fdstore.h"
 
-#define STATE "state"
+#define STATE	"state"
+#define PROGRAM "program"
 
 struct resume {
 	struct fdstore_item *items; /* fd -1: taken */
@@ -25,6 +27,7 @@ struct resume {
 	struct resume_record former;
 	bool has_former, found, in_place;
 	bool incomplete; /* something is not kept that another process would need */
+	int way_back;	 /* the program before this one; -1: none */
 };
 
 /* ---- our own copies ---- */
@@ -136,8 +139,10 @@ struct resume *resume_new(void)
 		return NULL;
 	r->in_place = fdstore_in_place();
 	r->items = fdstore_take(&r->count);
+	r->way_back = resume_take(r, PROGRAM);
 	for (size_t i = 0; i < r->count; i++)
-		copy(r, r->items[i].name, r->items[i].fd);
+		if (r->items[i].fd >= 0)
+			copy(r, r->items[i].name, r->items[i].fd);
 	r->found = r->count > 0;
 	read_boot_id(r->boot_id);
 	open_area(r);
@@ -152,6 +157,7 @@ void resume_free(struct resume *r)
 		if (r->items[i].fd >= 0)
 			close(r->items[i].fd);
 	forget_copies(r, NULL);
+	resume_stay(r);
 	if (r->area)
 		munmap(r->area, RESUME_AREA_BYTES);
 	free(r->kept);
@@ -252,12 +258,42 @@ bool resume_in_place(const struct resume *r)
 	return r->in_place;
 }
 
-bool resume_pass_on(const struct resume *r)
+/* This program, whatever becomes of its file; without it the next one goes on, too. */
+static void offer_way_back(struct resume *r)
 {
-	return !r->incomplete && fdstore_pass_on(r->kept, r->kept_count);
+	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+
+	if (fd < 0 || !try_copy(r, PROGRAM, fd))
+		lb_warning("the next program will have no way back to this one: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
-void resume_keep_back(const struct resume *r)
+bool resume_pass_on(struct resume *r, bool way_back)
+{
+	if (way_back)
+		offer_way_back(r);
+	if (!r->incomplete && fdstore_pass_on(r->kept, r->kept_count))
+		return true;
+	forget_copies(r, PROGRAM);
+	return false;
+}
+
+void resume_keep_back(struct resume *r)
 {
 	fdstore_keep_back(r->kept, r->kept_count);
+	forget_copies(r, PROGRAM);
+}
+
+bool resume_way_back(const struct resume *r, char path[static RESUME_WAY_MAX])
+{
+	snprintf(path, RESUME_WAY_MAX, "/proc/self/fd/%d", r->way_back);
+	return r->way_back >= 0;
+}
+
+void resume_stay(struct resume *r)
+{
+	if (r->way_back >= 0)
+		close(r->way_back);
+	r->way_back = -1;
 }

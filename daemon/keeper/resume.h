@@ -10,6 +10,7 @@
 #include <lb/resume.h>
 
 #define RESUME_NAME_MAX 64
+#define RESUME_WAY_MAX	32
 #define RESUME_VRRP	"vrrp"
 #define RESUME_ANNOUNCE "announce"
 #define RESUME_ADMIN	"admin"
@@ -52,9 +53,17 @@ void resume_settle(struct resume *r);
 
 /* Is this the same process as the former one, with all that it had given up, and with what it had started? */
 bool resume_in_place(const struct resume *r);
-/* What is kept stays open for the program that this process executes next. False: nothing has changed. */
-bool resume_pass_on(const struct resume *r);
+/*
+ * What is kept stays open for the program that this process executes next, and with way_back this program itself, where
+ * that can be had. False: nothing has changed.
+ */
+bool resume_pass_on(struct resume *r, bool way_back);
 /* It could not be executed. */
-void resume_keep_back(const struct resume *r);
+void resume_keep_back(struct resume *r);
+/* A path by which the program before this one can be executed, also where its file was replaced; false: there is none.
+ */
+bool resume_way_back(const struct resume *r, char path[static RESUME_WAY_MAX]);
+/* There is none from here on. */
+void resume_stay(struct resume *r);
 
 #endif

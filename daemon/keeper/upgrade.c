@@ -9,6 +9,7 @@
 #include <lb/log.h>
 
 #include "daemon/keeper/reaper.h"
+#include "daemon/keeper/retreat.h"
 #include "daemon/sys/caps.h"
 #include "daemon/sys/notify.h"
 
@@ -125,7 +126,7 @@ static void replace(struct upgrade *u)
 	hold_signals(true);
 	if (!caps_pass_on())
 		snprintf(why, sizeof(why), "its privileges cannot be passed on: %s", strerror(errno));
-	else if (!resume_pass_on(u->parts.resume))
+	else if (!resume_pass_on(u->parts.resume, true))
 		snprintf(why, sizeof(why), "its descriptors cannot be passed on; restart lbd");
 	else {
 		execv(u->program, u->parts.argv);
@@ -170,11 +171,15 @@ void upgrade_on_proxy(struct upgrade *u, bool ok)
 
 void upgrade_init(struct upgrade *u, struct ev_loop *loop, const struct upgrade_parts *parts)
 {
+	char why[RETREAT_TEXT];
+
 	*u = (struct upgrade){.loop = loop, .parts = *parts};
 	find_program(u->program);
 	self_test_init(&u->test, loop, on_tested, u);
 	ev_timer_init(&u->timer, on_timer, 0., TRY_EVERY);
 	u->timer.data = u;
+	if (retreat_arrived(why))
+		stay(u, why);
 }
 
 bool upgrade_busy(const struct upgrade *u)

@@ -2,8 +2,9 @@
  * An upgrade of both programs: the installed lbd is tried, the proxy is replaced (succession.h), and then this process
  * executes the installed lbd in its own place. That one goes on as after a crash, but with everything at hand: the same
  * process for who started it, the same descriptors, the record of the election, the running proxy. Until the last step
- * an error changes nothing; after it the service manager, where there is one, does what it does after a crash. Keeper's
- * thread only.
+ * an error changes nothing. One that the next program finds before it has taken up the election leads back to this one
+ * (retreat.h); after one that it does not survive the service manager, where there is one, does what it does after a
+ * crash. Keeper's thread only.
  */
 #ifndef KEEPER_UPGRADE_H
 #define KEEPER_UPGRADE_H
@@ -29,7 +30,7 @@ struct upgrade_parts {
 	struct succession *succession;
 	/* Nothing of the proxy has changed: answer with this. */
 	void (*refused)(void *ctx, const char *why);
-	/* The proxy was upgraded, but the keeper goes on as it is. */
+	/* The proxy was upgraded, but the keeper goes on as it is. Also from upgrade_init. */
 	void (*stayed)(void *ctx, const char *why);
 	void *ctx;
 };

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import eventually
+from lab.paths import program
 from lab.systemd import SystemdLab, SystemdNode
 from trial import memory_of
 
@@ -114,6 +115,33 @@ def test_upgrade(machines: SystemdLab) -> None:
     former = owner.pid
     assert owner.systemctl("kill", "-s", "KILL", "--kill-whom=main", "lbd").code == 0
     eventually(lambda: owner.pid != former and owner.status()["reason"] == "resumed", 5.0)
+
+
+def test_upgrade_that_cannot_go_on(machines: SystemdLab) -> None:
+    """The installed lbd passes its trial and cannot go on: the service runs on with the former one, as the same main process."""
+    shim = "/usr/lib/heir.so"
+    for node in machines.nodes:
+        done = node.on("sh", "-c", f"base64 -d >{shim}", stdin=base64.b64encode(Path(program("tests/lab/heir.so")).read_bytes()).decode())
+        assert done.code == 0, done.stderr
+        node.drop_in("heir", f"[Service]\nEnvironment=LD_PRELOAD={shim} LAB_HEIR=/etc/lbd/heir\n")
+        assert node.systemctl("restart", "lbd").code == 0
+    try:
+        owner = machines.settle()
+        names = ("MainPID", "NFileDescriptorStore", "NRestarts", "ActiveState")
+        before = [owner.show(name) for name in names], terms(machines), capabilities(owner.pid)
+        with machines.sessions(50) as sessions:
+            owner.on("sh", "-c", "echo -n lbd-late >/etc/lbd/heir")
+            owner.on("sh", "-c", "cp -p /usr/sbin/lbd /usr/sbin/lbd.new && mv /usr/sbin/lbd.new /usr/sbin/lbd")
+            done = owner.lbctl("upgrade")
+            assert done.code == 1 and "could not go on: cannot set no_new_privs" in done.stderr, f"{done}{owner.journal('-n', '30')}"
+            assert ([owner.show(name) for name in names], terms(machines), capabilities(owner.pid)) == before
+            owner.on("rm", "/etc/lbd/heir")
+            assert owner.lbctl("upgrade").code == 0
+        assert sessions.broken() == []
+    finally:
+        for node in machines.nodes:
+            node.drop_in("heir", None)
+            node.systemctl("restart", "lbd")
 
 
 def test_reload(machines: SystemdLab) -> None:

@@ -316,6 +316,43 @@ def test_a_broken_lbd_is_an_error_only(lab: Lab) -> None:
     assert load.result().failures == {}
 
 
+# What an lbd is not given that was executed in the place of another one: at first, beside the running proxy, and last.
+REFUSED = {
+    "lbd-early": "cannot list the addresses of this host",
+    "lbd-middle": "cannot open rtnetlink",
+    "lbd-late": "cannot set no_new_privs",
+}
+
+
+def test_an_lbd_that_cannot_go_on(lab: Lab) -> None:
+    """It passed its trial, was executed and cannot go on: the former one is executed again, though its file was replaced, as the same
+    process and the same owner, and says why."""
+    place = lab.directory / "installed"
+    for node in lab.lbs:
+        node.install(place)
+    fault = lab.directory / "heir"
+    fault.write_text("", encoding="ascii")
+    owner = start(lab, env={**node_faults.preload("heir"), "LAB_HEIR": str(fault)})
+    former = (owner.pid, os.stat(f"/proc/{owner.pid}/exe").st_ino, owner.role(), owner.status()["since"])
+    with lab.sessions(count=50, interval_ms=20) as sessions, lab.openloop() as load, lab.arpprobe() as arp:
+        open_before = descriptors(owner.pid)
+        for mood, reason in REFUSED.items():
+            owner.install(place)
+            fault.write_text(mood, encoding="ascii")
+            done = owner.lbctl("upgrade")
+            assert done.code == 1 and f"could not go on: {reason}" in done.stderr, f"{mood}: {done}{owner.logs()}"
+            assert former == (owner.pid, os.stat(f"/proc/{owner.pid}/exe").st_ino, owner.role(), owner.status()["since"])
+            assert reason in owner.status()["upgrade"]
+            assert Path(f"/proc/{owner.pid}/comm").read_text(encoding="ascii") == "lbd\n"
+            eventually(lambda: len(proxies(owner)) == 1 and descriptors(owner.pid) == open_before, 3.0, "nothing is left open")
+            load.succeeds_after(time.monotonic() + 0.1)
+        fault.write_text("", encoding="ascii")
+        upgrade(owner)
+    assert sessions.broken() == []
+    assert load.result().failures == {}
+    assert arp.longest_none_ms() < LATE_ANSWER * 1000 and arp.both_ms() == 0
+
+
 class Former(http.server.BaseHTTPRequestHandler):
     """The API of an lbd that replaced its proxy alone, or nothing."""
 
