@@ -1,11 +1,12 @@
 #include <lb/hedge.h>
 
-#define DELAY_MIN	LB_MSEC(20)
-#define DELAY_MAX	LB_MSEC(250)
-#define DELAY_UNKNOWN	LB_MSEC(100)
-#define SMOOTHING	8 /* RFC 6298: alpha = 1/8 */
-#define BUDGET_BURST	10.0
-#define BUDGET_FRACTION 0.1
+#define DELAY_MIN     LB_MSEC(20)
+#define DELAY_MAX     LB_MSEC(250)
+#define DELAY_UNKNOWN LB_MSEC(100)
+#define SMOOTHING     8 /* RFC 6298: alpha = 1/8 */
+/* In tenths: a first attempt earns one of them, 10 %. */
+#define ATTEMPT 10u
+#define BURST	(10 * ATTEMPT)
 
 void hedge_rtt_sample(struct hedge_rtt *r, lb_duration connect_time)
 {
@@ -27,36 +28,24 @@ lb_duration hedge_delay(const struct hedge_rtt *r)
 	return delay > DELAY_MAX ? DELAY_MAX : delay;
 }
 
-/* No share is less than one attempt, or a worker could never hedge. */
-static double burst(const struct hedge_budget *b)
-{
-	double share = b->sharers > 1 ? BUDGET_BURST / b->sharers : BUDGET_BURST;
-
-	return share > 1.0 ? share : 1.0;
-}
-
-static void start(struct hedge_budget *b)
-{
-	if (b->started)
-		return;
-	b->started = true;
-	b->tokens = burst(b);
-}
-
 void hedge_earn(struct hedge_budget *b)
 {
-	start(b);
-	b->tokens += BUDGET_FRACTION;
-	if (b->tokens > burst(b))
-		b->tokens = burst(b);
+	uint32_t spent = atomic_load_explicit(&b->spent, memory_order_relaxed);
+
+	/* Mostly nothing was spent, and then nobody writes. */
+	while (spent > 0 && !atomic_compare_exchange_weak_explicit(&b->spent, &spent, spent - 1, memory_order_relaxed,
+								   memory_order_relaxed))
+		;
 }
 
 bool hedge_spend(struct hedge_budget *b)
 {
-	start(b);
-	/* Ten tenths make one token, though not to the last bit. */
-	if (b->tokens < 1.0 - BUDGET_FRACTION / 2)
-		return false;
-	b->tokens -= 1.0;
+	uint32_t spent = atomic_load_explicit(&b->spent, memory_order_relaxed);
+
+	do {
+		if (spent + ATTEMPT > BURST)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&b->spent, &spent, spent + ATTEMPT, memory_order_relaxed,
+							memory_order_relaxed));
 	return true;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <lb/conf.h>
+#include <lb/hedge.h>
 #include <lb/snapshot.h>
 
 struct server_slot {
@@ -40,6 +41,7 @@ struct service_block {
 	lb_name name;
 	struct lb_totals cleared; /* as a server's */
 	uint32_t workers;
+	struct hedge_budget hedging; /* of all workers together */
 	struct service_slot slot[];
 };
 

@@ -264,7 +264,7 @@ static void go_on(struct session *s)
 		}
 		c->tried_any = true;
 		pool_tried_add(&c->tried, server);
-		hedge_earn(&s->service->budget);
+		hedge_earn(&s->service->block->hedging);
 		switch (attempt_start(s, &c->attempt[0], server)) {
 		case STARTED:
 			c->hedge = -1;
@@ -327,7 +327,7 @@ static void start_hedge(struct session *s)
 		change_server(s, &c->attempt[first], server);
 		return;
 	}
-	if (!hedge_spend(&s->service->budget)) {
+	if (!hedge_spend(&s->service->block->hedging)) {
 		if (!c->denied)
 			counter_add_own(&s->service->slot->hedge_denied, 1);
 		c->denied = true;

@@ -46,7 +46,6 @@ struct worker_service {
 	uint32_t generation;	   /* of the list of servers */
 	struct worker_server **servers;
 	size_t server_count;
-	struct hedge_budget budget;
 	uint32_t users; /* sessions of this worker */
 };
 

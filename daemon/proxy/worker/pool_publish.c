@@ -103,7 +103,6 @@ static bool plan_service(struct worker *w, const struct pool_service *from, size
 			return false;
 		service->block = from->block;
 		service->slot = &from->block->slot[w->params.index];
-		service->budget.sharers = from->block->workers;
 	}
 	plan->service = service;
 	if (!same_list(service, from)) {

@@ -5,6 +5,7 @@
 #ifndef LB_HEDGE_H
 #define LB_HEDGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,17 +21,15 @@ void hedge_rtt_sample(struct hedge_rtt *r, lb_duration connect_time);
 lb_duration hedge_delay(const struct hedge_rtt *r);
 
 /*
- * At most 10 % extra connects per second beyond a burst of 10. Zero-initialise. Where several threads have a budget of
- * their own for the same service, each has its share of the burst.
+ * At most 10 % extra connects per second beyond a burst of 10: within any time, be it a second or a year, no more
+ * second attempts than 10 and a tenth of the first attempts of that time. Zero-initialise. Threads may share one.
  */
 struct hedge_budget {
-	uint32_t sharers; /* 0 or 1: none */
-	double tokens;
-	bool started;
+	_Atomic uint32_t spent; /* tenths of second attempts that first ones have not earned back */
 };
-/* A first attempt was made: earns a tenth of a token. */
+/* A first attempt was made: earns a tenth of a second one. */
 void hedge_earn(struct hedge_budget *b);
-/* May a second attempt start? Takes a token when true. */
+/* May a second attempt start? It is spent when true. */
 bool hedge_spend(struct hedge_budget *b);
 
 #endif
