@@ -5,13 +5,16 @@
 #define BALANCE_RIG_H
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include <lb/balance.h>
 #include <lb/hash.h>
 
 #define PICKS 100000
-#define MAX   8
+/* Four standard deviations are 1 % of a share of 7/150, the smallest but for steep weights. */
+#define MANY_PICKS 3300000
+#define MAX	   8
 
 /* The picker of the running test, its servers as they were given to it, and what count() counted. */
 static struct balance *picker;
@@ -64,9 +67,24 @@ static inline void count(size_t n, uint32_t picks)
 	for (uint32_t i = 0; i < picks; i++) {
 		int s = pick(i);
 
-		ck_assert_int_ge(s, 0);
-		ck_assert_uint_lt((size_t)s, n);
+		/* An assertion that holds is told, too, which takes longer than the pick. */
+		if (s < 0 || (size_t)s >= n)
+			ck_abort_msg("pick %u: %d of %zu", i, s, n);
 		picked[s]++;
+	}
+}
+
+/* Sessions that stay, so that the picker sees them. */
+static inline void fill(size_t n, uint32_t picks)
+{
+	for (size_t i = 0; i < n; i++)
+		picked[i] = 0;
+	for (uint32_t i = 0; i < picks; i++) {
+		int s = pick(i);
+
+		if (s < 0 || (size_t)s >= n)
+			ck_abort_msg("pick %u: %d of %zu", i, s, n);
+		balance_load(picker, (size_t)s, ++picked[s]);
 	}
 }
 
@@ -79,6 +97,30 @@ static inline void shares(size_t n, uint32_t picks, double tolerance)
 		sum += servers[i].weight;
 	for (size_t i = 0; i < n; i++)
 		ck_assert_double_eq_tol(picked[i], picks * servers[i].weight / sum, tolerance);
+}
+
+static inline double share(size_t n, size_t i)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < n; k++)
+		sum += servers[k].weight;
+	return servers[i].weight / sum;
+}
+
+/* Every server got its share to within 1 % of it, and to the next whole pick. */
+static inline void strict_shares(size_t n, uint32_t picks)
+{
+	for (size_t i = 0; i < n; i++)
+		ck_assert_double_eq_tol(picked[i], picks * share(n, i), 1 + 0.01 * picks * share(n, i));
+}
+
+/* As independent draws would have it: within four standard deviations. */
+static inline void drawn_shares(size_t n, uint32_t picks)
+{
+	for (size_t i = 0; i < n; i++)
+		ck_assert_double_eq_tol(picked[i], picks * share(n, i),
+					4 * sqrt(picks * share(n, i) * (1 - share(n, i))));
 }
 
 static const uint16_t equal[MAX] = {100, 100, 100}, usual[MAX] = {100, 200, 50}, steep[MAX] = {256, 1, 3},

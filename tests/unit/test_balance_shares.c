@@ -7,15 +7,10 @@
 START_TEST(roundrobin_follows_weights)
 {
 	size_t n = serve(weight_rows[_i]);
-	double sum = 0;
 
-	for (size_t i = 0; i < n; i++)
-		sum += servers[i].weight;
 	begin(LB_ROUNDROBIN, n, 1);
 	count(n, PICKS);
-	for (size_t i = 0; i < n; i++)
-		ck_assert_double_eq_tol(picked[i], PICKS * servers[i].weight / sum,
-					1 + 0.01 * PICKS * servers[i].weight / sum);
+	strict_shares(n, PICKS);
 }
 END_TEST
 
@@ -47,6 +42,12 @@ START_TEST(roundrobin_starts_elsewhere_with_another_seed)
 }
 END_TEST
 
+/*
+ * Draws that know nothing of each other: of n picks a server of share p gets np, give or take sqrt(np(1 - p)). With
+ * 100,000 picks that is 0.3 % for one of two servers and 6 % for one of weight 1 beside 256: nobody can promise 1 % of
+ * each share. What can be promised: 1 % of all picks, four of these deviations, and 1 % of each share over as many
+ * picks as make four of them less than that (steep weights, 41 million, are left out).
+ */
 START_TEST(random_follows_weights)
 {
 	size_t n = serve(weight_rows[_i]);
@@ -54,6 +55,22 @@ START_TEST(random_follows_weights)
 	begin(LB_RANDOM, n, 42);
 	count(n, PICKS);
 	shares(n, PICKS, 0.01 * PICKS);
+	drawn_shares(n, PICKS);
+	if (weight_rows[_i] == steep)
+		return;
+	count(n, MANY_PICKS);
+	strict_shares(n, MANY_PICKS);
+}
+END_TEST
+
+/* As it is used: sessions stay, and the less loaded of two is taken. Then 1 % of each share holds over 100,000. */
+START_TEST(random_follows_weights_where_sessions_stay)
+{
+	size_t n = serve(weight_rows[_i]);
+
+	begin(LB_RANDOM, n, 42);
+	fill(n, PICKS);
+	strict_shares(n, PICKS);
 }
 END_TEST
 
@@ -104,6 +121,8 @@ START_TEST(random_spreads_what_a_full_server_cannot_take)
 }
 END_TEST
 
+/* A client's server is drawn once and for all, from its address: over many clients the same as of random draws holds.
+ */
 START_TEST(source_follows_weights)
 {
 	size_t n = serve(weight_rows[_i]);
@@ -111,6 +130,11 @@ START_TEST(source_follows_weights)
 	begin(LB_SOURCE, n, 42);
 	count(n, PICKS);
 	shares(n, PICKS, 0.01 * PICKS);
+	drawn_shares(n, PICKS);
+	if (weight_rows[_i] == steep)
+		return;
+	count(n, MANY_PICKS);
+	strict_shares(n, MANY_PICKS);
 }
 END_TEST
 
@@ -118,17 +142,11 @@ END_TEST
 
 START_TEST(leastconn_fills_by_weight)
 {
-	size_t n = serve(usual);
-	uint32_t load[MAX] = {0};
+	size_t n = serve(weight_rows[_i]);
 
 	begin(LB_LEASTCONN, n, 1);
-	for (uint32_t i = 0; i < 35000; i++) {
-		int s = pick(i);
-		balance_load(picker, (size_t)s, ++load[s]);
-	}
-	ck_assert_double_eq_tol(load[0], 10000, 100);
-	ck_assert_double_eq_tol(load[1], 20000, 200);
-	ck_assert_double_eq_tol(load[2], 5000, 50);
+	fill(n, PICKS);
+	strict_shares(n, PICKS);
 }
 END_TEST
 
@@ -156,7 +174,7 @@ START_TEST(leastconn_of_idle_servers_follows_weights)
 
 	begin(LB_LEASTCONN, n, 1);
 	count(n, PICKS);
-	shares(n, PICKS, 0.01 * PICKS);
+	strict_shares(n, PICKS);
 }
 END_TEST
 
@@ -335,11 +353,12 @@ int main(void)
 	tcase_add_test(c, roundrobin_of_equals_takes_turns);
 	tcase_add_test(c, roundrobin_starts_elsewhere_with_another_seed);
 	tcase_add_loop_test(c, random_follows_weights, 0, WEIGHT_ROWS);
+	tcase_add_loop_test(c, random_follows_weights_where_sessions_stay, 0, WEIGHT_ROWS);
 	tcase_add_test(c, random_differs_by_seed);
 	tcase_add_test(c, random_prefers_the_less_loaded_of_two);
 	tcase_add_test(c, random_spreads_what_a_full_server_cannot_take);
 	tcase_add_loop_test(c, source_follows_weights, 0, WEIGHT_ROWS);
-	tcase_add_test(c, leastconn_fills_by_weight);
+	tcase_add_loop_test(c, leastconn_fills_by_weight, 0, WEIGHT_ROWS);
 	tcase_add_test(c, leastconn_takes_the_least_loaded);
 	tcase_add_loop_test(c, leastconn_of_idle_servers_follows_weights, 0, WEIGHT_ROWS);
 	tcase_add_test(c, leastconn_catches_up_on_nothing);
