@@ -144,6 +144,20 @@ class OpenLoop(Probe):
         return LoadResult(counted, len(successes), failures, gap * 1000, gap_start)
 
 
+def waits_ms(sessions: Iterable[int], instants: Iterable[float], stalls: Iterable[tuple[float, int, float]]) -> list[float]:
+    """How long each of the sessions waited after each of these instants, up to the next one, in order; 0 where no stall is told.
+
+    A stall is when it ended, of which session, and its milliseconds.
+    """
+    begins = sorted(instants)
+    waits = {(number, begin): 0.0 for number in sessions for begin in range(len(begins))}
+    for ended, number, duration in stalls:
+        key = (number, bisect.bisect(begins, ended) - 1)
+        if key in waits:
+            waits[key] = max(waits[key], duration)
+    return sorted(waits.values())
+
+
 class Sessions(Probe):
     """Long-lived sessions that ask again and again."""
 
@@ -166,6 +180,14 @@ class Sessions(Probe):
         """The number of broken sessions, also while measuring."""
         return sum(words[0] == "broken" for words in self.lines())
 
+    def stalls_ms(self, instants: Iterable[float]) -> list[float]:
+        """How long each session waited for an answer after each of these instants, up to the next one, in order.
+
+        0 where it was not more than 50 ms.
+        """
+        stalls = ((float(w[1]), int(w[2]), float(w[3])) for w in self.lines() if w[0] == "stall")
+        return waits_ms(range(len(self.sessions)), instants, stalls)
+
 
 class Streams(Probe):
     """Sessions of several kinds with an echo server, every byte compared."""
@@ -185,14 +207,9 @@ class Streams(Probe):
 
         Up to the next one; 0 where it was not more than 50 ms.
         """
-        begins = sorted(instants)
         numbers = [number for number, session in enumerate(self.summary["sessions"]) if session["kind"] in kinds]
-        waits = {(number, begin): 0.0 for number in numbers for begin in range(len(begins))}
-        for words in self.lines():
-            if words[0] == "stall" and words[2] in kinds and float(words[1]) >= begins[0]:
-                key = (int(words[3]), bisect.bisect(begins, float(words[1])) - 1)
-                waits[key] = max(waits[key], float(words[4]))
-        return sorted(waits.values())
+        stalls = ((float(w[1]), int(w[3]), float(w[4])) for w in self.lines() if w[0] == "stall")
+        return waits_ms(numbers, instants, stalls)
 
 
 class ArpProbe(Probe):

@@ -219,6 +219,7 @@ def test_blackhole_is_noticed_by_sessions(lab: Lab) -> None:
     """Packets to a port vanish for a while: the sessions stall, and go on."""
     worker = lab.workers[0]
     with lab.sessions(5, topology.HTTP_PORT, address=worker.address) as sessions:
+        before = time.monotonic()
         with lab.blackhole(worker.name, topology.HTTP_PORT):
             with pytest.raises(TimeoutError):
                 lab.client.connect(worker.address, topology.HTTP_PORT, timeout=0.3)
@@ -226,6 +227,8 @@ def test_blackhole_is_noticed_by_sessions(lab: Lab) -> None:
         eventually(lambda: answers(lab, worker.name), 3.0)
     assert not sessions.broken()
     assert sessions.longest_stall_ms() > 250
+    told = sessions.stalls_ms([before, time.monotonic()])
+    assert told[:5] == [0.0] * 5 and len(told) == 10 and told[-1] == pytest.approx(sessions.longest_stall_ms(), abs=1)
 
 
 def test_throttled_host_is_slow(lab: Lab) -> None:

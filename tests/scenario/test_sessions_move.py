@@ -45,15 +45,20 @@ def lab_with_echo(lab: Lab) -> Iterator[Lab]:
 
 
 def test_busy_sessions_go_there_and_back(lab: Lab, measured: Measured) -> None:
-    """200 sessions that ask every 20 ms, four hand-overs, a new connection each 5 ms: nothing breaks, nothing fails."""
+    """200 sessions that ask every 20 ms, four hand-overs, a new connection each 5 ms: nothing breaks, nothing fails.
+
+    What is judged is how long each session waited at each hand-over, 800 values.
+    """
+    asked: list[float] = []
     lab.start()
     with lab.sessions(count=200, interval_ms=20) as sessions, lab.openloop() as load, lab.arpprobe() as arp:
         for _ in range(4):
+            asked.append(time.monotonic())
             hand_over(lab)
             load.succeeds_after(time.monotonic() + 1.2)
     assert sessions.broken() == []
     assert [c for c in load.connections() if c.outcome != "ok"] == []
-    stalls = sorted(session["longest_stall_ms"] for session in sessions.sessions)
+    stalls = sessions.stalls_ms(asked)
     measured("sessions moved: stall, median", stalls[len(stalls) // 2], "ms", at_most=250)
     measured("sessions moved: stall, 99 %", stalls[len(stalls) * 99 // 100], "ms", at_most=600)
     measured("sessions moved: stall, worst", stalls[-1], "ms")

@@ -17,6 +17,11 @@ pytestmark = pytest.mark.systemd
 HANDED_OVER = 62.0
 
 
+def bytes_in(node: SystemdNode) -> dict[str, int]:
+    """What each live session brought so far."""
+    return {c["id"]: c["bytes_in"] for c in node.api("GET", "/v1/connections")[1]["connections"]}
+
+
 def nothing_left(node: SystemdNode) -> None:
     """No address and no rule of lbd on the node."""
     assert VIP not in node.addresses()
@@ -37,6 +42,22 @@ def test_stop(machines: SystemdLab, measured: Measured) -> None:
     measured("systemctl stop: two owners", trial.arp.both_ms(), "ms", exactly=0)
     assert owner.show("NFileDescriptorStore") == "0" and owner.show("Result") == "success"
     assert "election left: " in owner.journal("-n", "30") and "not handed over" not in owner.journal("-n", "30")
+
+
+def test_stop_takes_the_sessions_along(machines: SystemdLab) -> None:
+    """Fifty sessions that ask each 20 ms are open while the owner is stopped: each goes on at the peer."""
+    owner = machines.settle()
+    peer = machines.other(owner)
+    before = peer.status()["moves"]["here"]
+    with machines.sessions(50) as sessions:
+        assert owner.systemctl("stop", "lbd").code == 0
+        assert machines.holders() == [peer]
+        assert peer.status()["moves"]["here"] - before == 50
+        nothing_left(owner)
+        moved = bytes_in(peer)
+        assert len(moved) == 50
+        eventually(lambda: all(count > moved[number] for number, count in bytes_in(peer).items()), 3.0, "each goes on")
+    assert sessions.broken() == []
 
 
 def test_stop_of_both(machines: SystemdLab) -> None:

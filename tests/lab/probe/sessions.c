@@ -11,6 +11,8 @@
 
 #include "probe.h"
 
+#define STALL (50 * NSEC_PER_MSEC)
+
 enum mode { MODE_HTTP, MODE_ECHO };
 
 struct options {
@@ -55,6 +57,14 @@ static void session_note_stall(struct session *session, int64_t now)
 		return;
 	session->longest_stall = now - session->asked;
 	session->longest_stall_start = session->asked;
+}
+
+/* What everybody had to wait for at first is none. */
+static void session_record_stall(const struct client *client, const struct session *session, int64_t now)
+{
+	if (client->records != NULL && client->answered_once == client->options.count && now - session->asked > STALL)
+		fprintf(client->records, "stall %.6f %zu %.3f\n", seconds(now), (size_t)(session - client->sessions),
+			milliseconds(now - session->asked));
 }
 
 static void session_break(struct client *client, struct session *session, enum outcome kind)
@@ -118,7 +128,9 @@ static void session_on_connect(struct client *client, struct session *session)
 
 static void session_on_answer(struct client *client, struct session *session)
 {
-	session_note_stall(session, clock_ns(CLOCK_MONOTONIC));
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+	session_note_stall(session, now);
+	session_record_stall(client, session, now);
 	session->state = STATE_RESTING;
 	if (session->answers++ > 0)
 		return;
@@ -230,16 +242,26 @@ static void print_summary(const struct client *client)
 	printf("]}\n");
 }
 
+/* Those that still wait. */
+static void record_last_stalls(const struct client *client)
+{
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+	for (size_t i = 0; i < client->options.count; i++)
+		if (client->sessions[i].state == STATE_WAITING)
+			session_record_stall(client, &client->sessions[i], now);
+}
+
 static void usage(FILE *out)
 {
-	fputs(
-	    "usage: sessions [-n COUNT] [-i MS] [-t SECONDS] [-e] [-p PATH] [-o RECORDS] ADDRESS PORT\n"
-	    "  -n  so many sessions (10)\n"
-	    "  -i  each asks every MS milliseconds (20)\n"
-	    "  -t  stop after SECONDS (on SIGTERM or SIGINT)\n"
-	    "  -e  the server echoes lines; otherwise it speaks HTTP with keep-alive\n"
-	    "RECORDS gets `ready TIME` once all have been answered and `broken TIME SESSION KIND`, CLOCK_MONOTONIC.\n",
-	    out);
+	fputs("usage: sessions [-n COUNT] [-i MS] [-t SECONDS] [-e] [-p PATH] [-o RECORDS] ADDRESS PORT\n"
+	      "  -n  so many sessions (10)\n"
+	      "  -i  each asks every MS milliseconds (20)\n"
+	      "  -t  stop after SECONDS (on SIGTERM or SIGINT)\n"
+	      "  -e  the server echoes lines; otherwise it speaks HTTP with keep-alive\n"
+	      "RECORDS gets `ready TIME` once all have been answered and `broken TIME SESSION KIND`, CLOCK_MONOTONIC; "
+	      "from then\n"
+	      "on, for each wait for an answer of more than 50 ms, `stall TIME SESSION MS`.\n",
+	      out);
 }
 
 static struct options parse_options(int argc, char **argv)
@@ -295,6 +317,7 @@ int main(int argc, char **argv)
 		snprintf(client.request, sizeof(client.request), "ping\n");
 	client.request_length = strlen(client.request);
 	run(&client);
+	record_last_stalls(&client);
 	print_summary(&client);
 	free(client.sessions);
 	if (client.records != NULL)
