@@ -105,6 +105,24 @@ def test_backup_servers_wait(lab: Lab) -> None:
     assert set(shares(lab, 10)) == {first.name}
 
 
+def test_when_all_are_down_all_are_tried(lab: Lab) -> None:
+    """No check passes, but every server works: `refuse` resets at once, `try_all` uses them all, though none that is drained."""
+    start_echo(lab, banner=True)
+    options = "    balance: roundrobin\n    slow_start: 0\n    check: {type: tcp, port: 9, interval: 200ms, fast_interval: 100ms}\n"
+    owner = lab.start(lab.config(append=service(lab, options)))
+    names = {worker.name for worker in lab.workers}
+    eventually(lambda: all(owner.server("echo", name)["state"] == "down" for name in names))
+    assert all(is_reset(lab.client) for _ in range(5))
+    owner.write_config(lab.config(append=service(lab, f"{options}    when_all_down: try_all\n")))
+    assert owner.lbctl("reload").code == 0
+    eventually(lambda: not is_reset(lab.client))
+    assert set(shares(lab, 30)) == names
+    assert all(owner.server("echo", name)["state"] == "down" for name in names)
+    drained = lab.workers[0].name
+    assert owner.lbctl("drain", f"echo/{drained}").code == 0
+    assert set(shares(lab, 20)) == names - {drained}
+
+
 def test_limits_of_servers_services_and_sources(lab: Lab) -> None:
     """Full servers are passed over; over the service's or the source's limit a connection is reset and counted."""
     start_echo(lab, banner=True)

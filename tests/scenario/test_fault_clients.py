@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lab import Lab, eventually, holds, topology
+from lab.lb import LoadBalancer
 from lab.probes import HalfClose
 
 from data_path import ECHO, Usage, echo_service, pushes, server, service, start_echo
@@ -25,6 +26,21 @@ def reset(sock: socket.socket) -> None:
     """Closes with a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def lasting_descriptors(node: LoadBalancer) -> int:
+    """Descriptors of its proxy, without those that a check has for a moment."""
+    counts = []
+    for _ in range(10):
+        counts.append(descriptors(node.proxy_pid))
+        holds(lambda: True, 0.02)
+    return min(counts)
+
+
+def judge_resets(measured: Measured, name: str, took: list[float]) -> None:
+    """Within 10 ms; one of many may have met a program that did not get the processor."""
+    measured(f"{name}, median", sorted(took)[len(took) // 2], "ms", at_most=10)
+    measured(f"{name}, worst", max(took), "ms", at_most=100)
 
 
 def test_f45_client_finishes_first(lab: Lab, measured: Measured) -> None:
@@ -65,7 +81,7 @@ def test_f47_client_resets_in_mid_transfer(lab: Lab, measured: Measured) -> None
     with server(worker, PUSH, push):
         options = f"    check: {{type: tcp, port: {topology.HTTP_PORT}}}\n"
         owner = lab.start(lab.config(append=service("push", PUSH, {worker.name: f"{worker.address}:{PUSH}"}, options)))
-        before = descriptors(owner.proxy_pid)
+        before = lasting_descriptors(owner)
         took = []
         for number in range(rounds):
             sock = lab.client.connect(topology.VIP, PUSH)
@@ -79,10 +95,40 @@ def test_f47_client_resets_in_mid_transfer(lab: Lab, measured: Measured) -> None
         assert all(isinstance(error, ConnectionResetError) for _, error in seen), {repr(error) for _, error in seen}
         # Pipes wait for the next use: no more of them than sessions at a time.
         eventually(lambda: owner.server("push", worker.name)["sessions"] == 0)
-        kept = descriptors(owner.proxy_pid) - before
+        kept = lasting_descriptors(owner) - before
     name = f"F47 {rounds} clients reset in mid-transfer"
-    measured(f"{name}: server sees a reset after, median", sorted(took)[rounds // 2], "ms", at_most=10)
-    measured(f"{name}: server sees a reset after, p90", sorted(took)[rounds * 9 // 10], "ms")
+    judge_resets(measured, f"{name}: server sees a reset after", took)
+    measured(f"{name}: descriptors kept", kept, "", at_most=2 * (os.cpu_count() or 1))
+
+
+def test_f47_server_resets_in_mid_transfer(lab: Lab, measured: Measured) -> None:
+    """The same the other way: the server resets while it pushes, and the client, which reads all the time, sees a reset."""
+    worker, rounds = lab.workers[0], 50
+    hits: list[float] = []
+
+    def push_and_reset(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(50):
+                sock.sendall(b"x" * 65536)
+        hits.append(time.monotonic())
+        reset(sock)
+
+    with server(worker, PUSH, push_and_reset):
+        options = f"    check: {{type: tcp, port: {topology.HTTP_PORT}}}\n"
+        owner = lab.start(lab.config(append=service("push", PUSH, {worker.name: f"{worker.address}:{PUSH}"}, options)))
+        before = lasting_descriptors(owner)
+        took = []
+        for number in range(rounds):
+            with lab.client.connect(topology.VIP, PUSH) as sock, pytest.raises(ConnectionResetError):
+                while sock.recv(1 << 18):
+                    pass
+                pytest.fail("the client saw an orderly end")
+            seen = time.monotonic()
+            took.append((seen - hits[number]) * 1000)
+        eventually(lambda: owner.server("push", worker.name)["sessions"] == 0)
+        kept = lasting_descriptors(owner) - before
+    name = f"F47 {rounds} servers reset in mid-transfer"
+    judge_resets(measured, f"{name}: client sees a reset after", took)
     measured(f"{name}: descriptors kept", kept, "", at_most=2 * (os.cpu_count() or 1))
 
 
