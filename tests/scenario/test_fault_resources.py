@@ -186,15 +186,24 @@ def test_f52_short_connections(lab: Lab, measured: Measured) -> None:
 
 
 def test_nine_thousand_sessions(lab: Lab, measured: Measured) -> None:
-    """As many sessions at once as the descriptors of this machine allow: each is answered, none breaks."""
+    """As many sessions at once as the descriptors of this machine allow: all speak, and each byte that comes back is compared."""
     room = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    count = 9000 if room >= 20000 else room // 4
-    owner = lab.start()
+    count, message = (9000 if room >= 20000 else room // 4), 1000
+    start_echo(lab)
+    owner = lab.start(lab.config(append=echo_service(lab)))
     usage = Usage(owner)
-    with lab.sessions(count, interval_ms=3000) as sessions:
-        live = next(s for s in owner.status()["services"] if s["name"] == "ingress-http")["sessions"]
-        grown = usage.grown_kb()
+
+    def echoing() -> int:
+        return next(s for s in owner.status()["services"] if s["name"] == "echo")["sessions"]
+
+    # Each session begins elsewhere in the pattern, so that bytes of another one are wrong bytes.
+    with lab.streams(f"many:{count}:{message}:1500", port=ECHO) as streams:
+        eventually(lambda: echoing() == count)
+        live, grown = echoing(), usage.grown_kb()
         holds(lambda: True, 3.0)
-    measured(f"{count} sessions at once: live", live, "", exactly=count)
-    measured(f"{count} sessions at once: broken", len(sessions.broken()), "", exactly=0)
+        still = echoing()
+    sessions = streams.summary["sessions"]
+    measured(f"{count} sessions at once: live", min(live, still), "", exactly=count)
+    measured(f"{count} sessions at once: broken, or with a wrong byte", len(streams.broken()), "", exactly=0)
+    measured(f"{count} sessions at once: bytes compared of each, least", min(s["bytes"] for s in sessions), "bytes", at_least=2 * message)
     measured(f"{count} sessions at once: resident memory for each", grown * 1024 / count, "bytes", at_most=1500)
