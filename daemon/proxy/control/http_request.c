@@ -163,6 +163,9 @@ void http_request_reply(struct http_request *r, unsigned status, const char *typ
 
 /* ---- streams ---- */
 
+/* Of a stream, held by each of its readers: a few lines. */
+#define PIECE_BYTES ((size_t)1024)
+
 static bool client_left(const struct http_request *r)
 {
 	char byte;
@@ -192,7 +195,7 @@ void http_request_stream(struct http_request *r, const struct http_stream *strea
 {
 	r->stream = *stream;
 	r->status = MHD_HTTP_OK;
-	r->answer = must(MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, on_stream, r, NULL));
+	r->answer = must(MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, on_stream, r, NULL));
 	MHD_add_response_header(r->answer, MHD_HTTP_HEADER_CONTENT_TYPE, stream->type);
 	MHD_add_response_header(r->answer, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	http_request_resume(r);
