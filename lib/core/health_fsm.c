@@ -85,7 +85,7 @@ static lb_duration random_below(struct health_fsm *h, lb_duration most)
 }
 
 /*
- * The next check: 4 to 9 % before the interval is over, so that many servers do not stay in step and none is ever asked
+ * The next check: 3 to 5 % before the interval is over, so that many servers do not stay in step and none is ever asked
  * later than was promised. The first checks of all came within a moment; the second ones are spread over the interval.
  */
 static void schedule(struct health_fsm *h, bool first, lb_time now)
@@ -94,7 +94,7 @@ static void schedule(struct health_fsm *h, bool first, lb_time now)
 
 	if (h->urgent > 0 && h->urgent < interval && h->state != HEALTH_UP)
 		interval = h->urgent;
-	interval -= interval / 25 + random_below(h, interval / 20);
+	interval -= interval / 100 * 3 + random_below(h, interval / 50);
 	if (first)
 		interval -= random_below(h, interval - interval / 20);
 	h->next_check = now + interval;

@@ -214,6 +214,28 @@ START_TEST(all_answers_are_taken_at_once)
 }
 END_TEST
 
+/* In the middle of a turn: nobody waits for the loop, and the sockets of those who were answered ask for others. */
+START_TEST(answers_are_heard_without_the_loop)
+{
+	struct question questions[8] = {0};
+	int before;
+
+	for (int i = 0; i < 8; i++)
+		ask(&questions[i], &server);
+	usleep(50000);
+	knock_set_hear(knocks);
+	before = next_descriptor();
+	for (int i = 0; i < 8; i++) {
+		ck_assert_uint_eq(questions[i].answers, 1);
+		ck_assert_int_eq(questions[i].errnum, 0);
+		ask(&questions[i], &server);
+	}
+	ck_assert_int_eq(next_descriptor(), before);
+	for (int i = 0; i < 8; i++)
+		knock_cancel(questions[i].knock);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("knock");
@@ -222,6 +244,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, one_socket_asks_again_and_again);
 	tcase_add_test(tc, all_answers_are_taken_at_once);
+	tcase_add_test(tc, answers_are_heard_without_the_loop);
 	tcase_add_test(tc, a_refusal_is_told_and_the_next_question_is_answered);
 	tcase_add_test(tc, a_silent_server_gives_no_answer);
 	tcase_add_test(tc, one_answer_may_cancel_another);

@@ -27,13 +27,13 @@ static bool ends(enum health_result result)
 	return health_result(&server, result, now);
 }
 
-/* The next check comes after about this long, up to 9 % earlier and never later. */
+/* The next check comes after about this long, up to 5 % earlier and never later. */
 static void expect_wait(lb_duration wanted)
 {
 	lb_duration wait = health_next_check(&server) - now;
 
-	ck_assert_int_ge(wait, wanted - wanted * 9 / 100);
-	ck_assert_int_le(wait, wanted - wanted / 25);
+	ck_assert_int_ge(wait, wanted - wanted / 20);
+	ck_assert_int_le(wait, wanted - wanted / 100 * 3);
 }
 
 static void expect_state(enum health_state state, enum health_state previous, enum health_reason reason)

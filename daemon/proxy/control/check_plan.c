@@ -133,6 +133,7 @@ static void take_stamps(const struct lb_conf_check *check, struct check_plan_sta
 bool check_plan_init(struct check_plan *plan, const struct lb_conf_check *check, struct lb_err *err)
 {
 	*plan = (struct check_plan){.check = check};
+	plan->has_files = check->ca_file[0] || check->cert_file[0] || check->bearer_file[0];
 	take_stamps(check, plan->stamps);
 	if (check->type == LB_CHECK_HTTPS && !(plan->tls = make_tls(check, err)))
 		return false;
@@ -160,9 +161,7 @@ enum check_plan_news check_plan_refresh(struct check_plan *plan, lb_time now, st
 	struct check_plan_stamp stamps[CHECK_PLAN_FILES];
 	struct check_plan renewed;
 
-	if (!check->ca_file[0] && !check->cert_file[0] && !check->bearer_file[0])
-		return CHECK_PLAN_SAME;
-	if (now - plan->looked_at < LOOK_INTERVAL)
+	if (!plan->has_files || now - plan->looked_at < LOOK_INTERVAL)
 		return CHECK_PLAN_SAME;
 	plan->looked_at = now;
 	take_stamps(check, stamps);

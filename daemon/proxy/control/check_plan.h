@@ -29,6 +29,7 @@ struct check_plan {
 	SSL_CTX *tls;			   /* NULL unless the type is https */
 	char *bearer;			   /* token without white space around it; NULL without a bearer_file */
 	lb_wall certificate_ends;	   /* the client certificate is valid until then; 0 without one */
+	bool has_files;			   /* the check names some */
 	struct check_plan_stamp stamps[CHECK_PLAN_FILES]; /* of the files as they were read, or refused, last */
 	lb_time looked_at;
 };

@@ -8,8 +8,15 @@
 #include "daemon/proxy/share/capacity.h"
 #include "daemon/sys/clock.h"
 
-/* Checks that are due within so long begin together: waking up for each would cost nearly as much as the check. */
-#define TICK LB_MSEC(4)
+/*
+ * Checks that are due within so long begin together: waking up for each would cost nearly as much as the check. With
+ * this tick the default interval fits the wheel, so that each is visited once.
+ */
+#define TICK LB_MSEC(8)
+
+/* Behind so many checks of a turn their answers are taken, so that few sockets, still in the cache, do for thousands.
+ */
+#define ANSWERS_EVERY 16
 
 /* First checks begin within this long and a little for each server, so that thousands do not begin at once. */
 #define INITIAL_SPREAD_MIN  LB_MSEC(50)
@@ -37,7 +44,7 @@ static void on_due(void *ctx, struct wheel_entry *e);
 /* Wake up when the next check is due. */
 static void arm(struct checker *c)
 {
-	lb_time next = wheel_next(&c->due), now = clock_now();
+	lb_time next = wheel_next(&c->due), now;
 
 	if (next == c->next_tick)
 		return;
@@ -45,6 +52,7 @@ static void arm(struct checker *c)
 	ev_timer_stop(c->params.loop, &c->tick);
 	if (next == LB_TIME_NEVER)
 		return;
+	now = clock_now();
 	ev_timer_set(&c->tick, next > now ? lb_duration_seconds(next - now) : 0., 0.);
 	ev_timer_start(c->params.loop, &c->tick);
 }
@@ -80,6 +88,10 @@ static void judge_urgency(struct service *service)
 		urgent = URGENT_INTERVAL;
 	if (service_use(service) == SERVICE_USE_UP)
 		urgent = 0;
+	if (service->urgency_told && service->urgency == urgent)
+		return;
+	service->urgency = urgent;
+	service->urgency_told = true;
 	for (size_t i = 0; i < service->server_count; i++) {
 		struct server *server = service->servers[i];
 
@@ -103,13 +115,15 @@ void checker_tell_transition(struct server_check *check)
 static void on_due(void *ctx, struct wheel_entry *e)
 {
 	struct server_check *check = lb_container_of(e, struct server_check, due);
+	struct checker *c = ctx;
 	lb_time now = clock_now(), due = checker_ask_next(check);
 
-	(void)ctx;
 	if (due <= now)
 		checker_ask(check, due, now);
 	/* What lies far ahead was visited early; one that has just begun may need another beside it. */
 	plan_next(check);
+	if (++c->visits % ANSWERS_EVERY == 0)
+		knock_set_hear(c->knocks);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
@@ -164,6 +178,7 @@ static void begin(struct server_check *check)
 	health_init(&check->server->health, &params, seed_of(check->server), clock_now());
 	check->server->since = clock_wall();
 	check->server->report.failures = 0;
+	check->server->service->urgency_told = false;
 	checker_schedule(check);
 }
 

@@ -18,6 +18,7 @@ struct checker {
 	struct wheel due;	       /* of struct server_check */
 	ev_timer tick;
 	lb_time next_tick; /* NEVER: nobody is waited for */
+	uint64_t visits;   /* of the wheel to checks */
 	struct checker_stats stats;
 	bool asleep;
 };

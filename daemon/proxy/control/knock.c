@@ -107,12 +107,17 @@ static int take_answers(struct knock_set *set)
 
 /* All of them: after a pause of this process the time of those that are left would have run out before the next turn.
  */
+void knock_set_hear(struct knock_set *set)
+{
+	while (take_answers(set) == EVENTS)
+		;
+}
+
 static void on_answers(struct ev_loop *loop, ev_io *w, int revents)
 {
 	(void)loop;
 	(void)revents;
-	while (take_answers(w->data) == EVENTS)
-		;
+	knock_set_hear(w->data);
 }
 
 struct knock_set *knock_set_new(struct ev_loop *loop)

@@ -23,6 +23,11 @@ void knock_set_free(struct knock_set *set);
 
 /* Ask; on_done is called at most once and never before this has returned. NULL with errno set when it cannot begin. */
 struct knock *knock_start(struct knock_set *set, const struct lb_endpoint *server, knock_on_done *on_done, void *ctx);
+/*
+ * Take the answers that are there, in the middle of a turn of the loop in which very many ask: the sockets of those who
+ * were answered are there for the next ones. Calls on_done.
+ */
+void knock_set_hear(struct knock_set *set);
 /* Silent afterwards. NULL is fine. */
 void knock_cancel(struct knock *k);
 

@@ -46,6 +46,8 @@ struct service {
 	struct service_block *block;
 	struct server **servers; /* in the order of the file */
 	size_t server_count;
+	lb_duration urgency; /* the checker's: what the machine of each server was told ... */
+	bool urgency_told;   /* ... unless one has begun anew since */
 };
 
 /* Which servers of a service may get new sessions. */

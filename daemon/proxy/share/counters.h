@@ -35,6 +35,7 @@ struct service_slot {
 	_Atomic uint64_t sessions_total, bytes_in, bytes_out, refused, failed;
 	_Atomic uint64_t hedge_won, hedge_lost, hedge_denied;
 	_Atomic uint64_t queue_dropped; /* by the kernel, as the accept queue was full */
+	_Atomic uint64_t load_changes;	/* of its servers by this worker, for those that look for changes */
 };
 
 struct service_block {

@@ -23,13 +23,38 @@ static void tell_loads(struct worker_service *service)
 		tell_load(service->servers[i]);
 }
 
+/* This worker changed the load of a server; whoever sees that sees the load as well. */
+static void note_change(struct worker_service *service)
+{
+	_Atomic uint64_t *changes = &service->slot->load_changes;
+	uint64_t former = atomic_load_explicit(changes, memory_order_relaxed);
+
+	atomic_store_explicit(changes, former + 1, memory_order_release);
+}
+
+/* So many changes were made by all workers. */
+static uint64_t changes_of(const struct worker_service *service)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < service->block->workers; i++)
+		sum += atomic_load_explicit(&service->block->slot[i].load_changes, memory_order_acquire);
+	return sum;
+}
+
 void pool_refresh(struct worker *w)
 {
 	for (size_t i = 0; i < w->pool.service_count; i++) {
 		struct worker_service *service = w->pool.services[i];
+		uint64_t changes;
 
-		if (service->wants_load && service->server_count > TELL_ALWAYS)
-			tell_loads(service);
+		if (!service->wants_load || service->server_count <= TELL_ALWAYS)
+			continue;
+		changes = changes_of(service);
+		if (changes == service->told)
+			continue;
+		service->told = changes;
+		tell_loads(service);
 	}
 }
 
@@ -37,7 +62,10 @@ static void count_in(struct worker_server *server)
 {
 	counter_add(&server->slot->sessions, 1);
 	server->users++;
-	if (server->service != NULL && server->service->wants_load)
+	if (server->service == NULL)
+		return;
+	note_change(server->service);
+	if (server->service->wants_load)
 		tell_load(server);
 }
 
@@ -62,8 +90,11 @@ void pool_enter_again(struct worker_server *server)
 void pool_leave(struct worker_server *server)
 {
 	atomic_fetch_sub_explicit(&server->block->sessions, 1, memory_order_relaxed);
-	if (server->service != NULL && server->service->wants_load)
-		tell_load(server);
+	if (server->service != NULL) {
+		note_change(server->service);
+		if (server->service->wants_load)
+			tell_load(server);
+	}
 	/* From here on the block may be freed. */
 	counter_leave(&server->slot->sessions);
 	if (--server->users == 0 && server->service == NULL)

@@ -44,6 +44,7 @@ struct worker_service {
 	enum lb_balance_kind kind; /* of the picker */
 	bool wants_load;	   /* the picker looks at loads */
 	uint32_t generation;	   /* of the list of servers */
+	uint64_t told;		   /* load changes of all workers that the picker knows; UINT64_MAX: tell all anew */
 	struct worker_server **servers;
 	size_t server_count;
 	uint32_t users; /* sessions of this worker */

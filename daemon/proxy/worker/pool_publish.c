@@ -174,6 +174,7 @@ static void replace_servers(struct service_plan *plan)
 	service->servers = plan->servers;
 	service->server_count = plan->from->server_count;
 	service->picker = plan->picker;
+	service->told = UINT64_MAX;
 	service->generation++;
 }
 

@@ -97,7 +97,7 @@ void health_set_urgent(struct health_fsm *h, lb_duration urgent, lb_time now);
 /* The data path connected: consecutive connection failures are forgotten. */
 void health_connect_ok(struct health_fsm *h);
 
-/* When the next check is due; the pause before it is up to 9 % shorter than the interval, never longer. */
+/* When the next check is due; the pause before it is up to 5 % shorter than the interval, never longer. */
 lb_time health_next_check(const struct health_fsm *h);
 
 /*
