@@ -204,6 +204,8 @@ void session_move_take_back(struct session_move *m)
 	m->phase = SESSION_MOVE_IDLE;
 	if (away)
 		thaw(m);
+	/* It may have stood still when the end came, and holds the VIP's addresses for what it was offered. */
+	m->hooks.send(m->hooks.ctx, m->node, PEER_REFUSE, m->id, "the hand-over came to nothing");
 }
 
 void session_move_settle(struct session_move *m)
@@ -236,18 +238,23 @@ static void forget_offer(struct session_move *m, const char *why)
 	m->hooks.prepare(m->hooks.ctx, false);
 }
 
-static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
+/* Clients of sessions that are here can only be told by who has the VIP. */
+static void end_offer(struct session_move *m, const char *why)
 {
-	struct session_move *m = w->data;
-
-	(void)loop;
-	(void)revents;
-	if (m->hooks.owns(m->hooks.ctx)) {
-		order(m, IPC_MOVE_RESET, m->expected_id, m->expected_node);
-		m->expected_id = 0;
+	if (!m->hooks.owns(m->hooks.ctx)) {
+		forget_offer(m, why);
 		return;
 	}
-	forget_offer(m, "the VIP did not follow");
+	ev_timer_stop(m->loop, &m->expiry);
+	order(m, IPC_MOVE_RESET, m->expected_id, m->expected_node);
+	m->expected_id = 0;
+}
+
+static void on_expiry(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	end_offer(w->data, "the VIP did not follow");
 }
 
 static void on_offer(struct session_move *m, size_t node, uint64_t id)
@@ -298,7 +305,7 @@ bool session_move_on_message(struct session_move *m, size_t node, const struct p
 	}
 	if (msg->kind == PEER_REFUSE && m->expected_id != 0 && node == m->expected_node &&
 	    msg->handover == m->expected_id) {
-		forget_offer(m, msg->text);
+		end_offer(m, msg->text);
 		return true;
 	}
 	if (msg->kind == PEER_REFUSE && answer) {

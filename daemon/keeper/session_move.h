@@ -11,7 +11,8 @@
  *      |<=============================>|  (proxy to proxy)
  *      |                               |  the hand-over itself: handover.h
  *
- * An EXPECT that comes too late, as from a node that stood still, is refused, so that the addresses go again at once.
+ * An EXPECT that comes too late, as from a node that stood still, is refused, so that the addresses go again at once;
+ * so is what was expected when the hand-over comes to nothing.
  *
  * Every step has a limit; where one fails the sessions are thawed and the hand-over goes on without them. Nothing of it
  * touches the election: the owner advertises all the time.
@@ -92,7 +93,7 @@ void session_move_stop(struct session_move *m);
 
 /* Owner: begin; done follows, possibly before this returns. */
 void session_move_begin(struct session_move *m, size_t node, uint64_t id);
-/* Owner: the hand-over came to nothing: what was sent goes on here. */
+/* Owner: the hand-over came to nothing: what was sent goes on here, and the successor hears of it. */
 void session_move_take_back(struct session_move *m);
 /* Owner: the VIP leaves: nothing of it can be taken back. */
 void session_move_settle(struct session_move *m);
