@@ -72,6 +72,9 @@ static void end(struct handover *h, bool ok, const char *code, const char *text)
 		h->hooks.close_to_new(h->hooks.ctx, false);
 	if (h->phase == HANDOVER_SENDING || h->phase == HANDOVER_ASKING)
 		h->hooks.settle_sessions(h->hooks.ctx, false);
+	/* One that did not hear of the release still waits for it. */
+	if (h->phase == HANDOVER_RELEASED && !ok)
+		h->hooks.send(h->hooks.ctx, h->node, PEER_REFUSE, h->id, "the hand-over came to nothing");
 	ev_timer_stop(h->loop, &h->timer);
 	h->phase = HANDOVER_IDLE;
 	h->done = NULL;
