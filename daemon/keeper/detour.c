@@ -17,7 +17,7 @@ struct detour {
 	struct detour_params params;
 	struct echo_sock sock;
 	ev_io io;
-	unsigned ifindex; /* bound to; 0: nothing goes or comes */
+	unsigned wished, ifindex; /* to be bound to, and bound to; 0: nothing goes or comes */
 	struct lb_addr by[WAYS_MAX];
 	size_t count, next;
 	uint8_t packet[ECHO_PACKET_MAX];
@@ -42,8 +42,9 @@ void detour_bind(struct detour *d, unsigned ifindex)
 {
 	int rc = 0;
 
-	if (d->sock.out < 0 || d->ifindex == ifindex)
+	if (d->sock.out < 0 || d->wished == ifindex)
 		return;
+	d->wished = ifindex;
 	if (ifindex)
 		rc = echo_sock_bind(&d->sock, ifindex);
 	if (rc < 0)

@@ -161,5 +161,6 @@ bool election_settled(const struct election *e)
 
 bool election_just_told(const struct election *e)
 {
-	return !election_owns(e) || clock_boot() - e->advert_boot < JUST_NOW;
+	return !election_owns(e) ||
+	       clock_boot() - e->advert_boot < lb_time_max(JUST_NOW, e->conf->election.interval / 5);
 }

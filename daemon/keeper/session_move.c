@@ -123,8 +123,10 @@ static void take_back_and_go_on(struct session_move *m, const char *why)
 void session_move_on_moved(struct session_move *m, const struct ipc_moved *moved)
 {
 	/* The proxy waits for the stream: now it may come. */
-	if (moved->step == IPC_MOVE_EXPECT && moved->id == m->expected_id)
+	if (moved->step == IPC_MOVE_EXPECT && moved->id == m->expected_id) {
+		m->expect_told = true;
 		m->hooks.send(m->hooks.ctx, m->expected_node, PEER_EXPECT_SESSIONS, moved->id, NULL);
+	}
 	if (moved->step == IPC_MOVE_RESET)
 		lb_warning("sessions lost=%u reason=election: they had arrived when the VIP came without a release",
 			   moved->lost);
@@ -269,9 +271,13 @@ static void on_offer(struct session_move *m, size_t node, uint64_t id)
 		drop_expected(m);
 		m->expected_id = id;
 		m->expected_node = node;
+		m->expect_told = false;
 		m->hooks.prepare(m->hooks.ctx, true);
 		order(m, IPC_MOVE_EXPECT, id, node);
 		arm(m, &m->expiry, SESSION_MOVE_EXPECT);
+	} else if (m->expect_told) {
+		/* The first answer was lost. */
+		m->hooks.send(m->hooks.ctx, node, PEER_EXPECT_SESSIONS, id, NULL);
 	}
 }
 

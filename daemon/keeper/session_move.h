@@ -85,6 +85,7 @@ struct session_move {
 	/* The other side: whose sessions may come, 0 nobody's. */
 	uint64_t expected_id;
 	size_t expected_node;
+	bool expect_told; /* the owner has our word for it; said again when it asks again */
 	ev_timer expiry;
 };
 

@@ -117,8 +117,14 @@ void upgrade_hear_signals(void)
 /* Returns where it failed. */
 static void replace(struct upgrade *u)
 {
+	struct lb_err err = {0};
 	char why[192];
 
+	/* It may have been changed since the trial. */
+	if (!file_is_in_force(u, &err)) {
+		stay(u, err.text);
+		return;
+	}
 	lb_notice("replacing lbd " LB_VERSION " by %s program=%s", u->version, u->program);
 	notify_reloading();
 	/* The next program's first one comes when its interval is over. */

@@ -139,6 +139,13 @@ static bool says_close(const char *value, size_t len)
 	return false;
 }
 
+static void frame_chunks(struct http_probe *p)
+{
+	p->framing = HTTP_PROBE_CHUNKED;
+	/* A length that was given before is no size of a chunk. */
+	p->left = 0;
+}
+
 /* RFC 9112 section 6.3: chunked wins over a length; without either the body ends with the connection. */
 static void on_field(struct http_probe *p)
 {
@@ -147,7 +154,7 @@ static void on_field(struct http_probe *p)
 
 	if ((value = field_value(p, "transfer-encoding", &len)) != NULL) {
 		if (len >= 7 && strncasecmp(value + len - 7, "chunked", 7) == 0)
-			p->framing = HTTP_PROBE_CHUNKED;
+			frame_chunks(p);
 		else
 			p->persistent = false;
 	} else if ((value = field_value(p, "content-length", &len)) != NULL) {

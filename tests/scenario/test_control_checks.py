@@ -25,10 +25,14 @@ AGENT = """
 import socket, sys
 server = socket.create_server(("0.0.0.0", int(sys.argv[1])))
 while True:
-    connection, _ = server.accept()
+    connection, peer = server.accept()
     with open(sys.argv[2], "rb") as file:
-        connection.sendall(file.read())
+        line = file.read()
+    connection.sendall(line)
     connection.close()
+    if len(sys.argv) > 3:
+        with open(sys.argv[3], "ab") as file:
+            file.write(peer[0].encode() + b" " + line)
 """
 
 

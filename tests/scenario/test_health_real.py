@@ -217,7 +217,8 @@ def test_agent_as_haproxy_understands_it(lab: Lab) -> None:
     """Both are told the same lines by the same agent; state, weight and limit are the same after each of them."""
     worker, other = lab.workers[0], lab.observer
     say(lab, worker.name, "up")
-    worker.spawn("/usr/bin/python3", "-c", AGENT, str(AGENT_PORT), str(worker.directory / "agent.txt"), log="agent")
+    told = worker.directory / "told.txt"
+    worker.spawn("/usr/bin/python3", "-c", AGENT, str(AGENT_PORT), str(worker.directory / "agent.txt"), str(told), log="agent")
     eventually(lambda: worker.listens(AGENT_PORT), 5.0)
     configuration = Path(other.directory / "haproxy.cfg")
     values = {"directory": other.directory, "address": worker.address, "port": HTTP_PORT, "agent": AGENT_PORT}
@@ -229,8 +230,11 @@ def test_agent_as_haproxy_understands_it(lab: Lab) -> None:
     node.start(lab.config(append=service("web", check, f"'{worker.address}:{HTTP_PORT}'", "    slow_start: 0\n")))
     expect(node, "web", "up", "agent: up")
     for line in LINES:
+        told.write_text("", encoding="ascii")
         say(lab, worker.name, line)
         heard = line.split("#")[0]
+        # While it drains a server HAProxy does not show that it missed a line.
+        eventually(lambda t=f"{other.address} {line}\n": t in told.read_text(encoding="ascii"), 5.0, f"HAProxy hears {line!r}")
         eventually(lambda h=heard: node.server("web", "one")["check"]["result"] == f"agent: {h}", 5.0, line)
         eventually(lambda: same(haproxy_says(other), node.server("web", "one")), 5.0, f"after {line!r} the same")
 

@@ -185,6 +185,8 @@ static const struct {
     {"ok",		   CHUNKED "fffffffff\r\n",								  HEALTH_RESULT_GARBAGE},
     {"ok",		   CHUNKED "5\r\nis o",								      HEALTH_RESULT_WRONG  },
     {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok", HEALTH_RESULT_OK     },
+    {"is ok",
+     "HTTP/1.1 200 x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nis\r\n3\r\n ok\r\n0\r\n\r\n",      HEALTH_RESULT_OK     },
     {"ok",		   "HTTP/1.1 200 x\r\ncontent-length:\t2\r\n\r\nok",					     HEALTH_RESULT_OK     },
     {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\nnook",					      HEALTH_RESULT_WRONG	 },
     {"ok",		   "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\nok",					    HEALTH_RESULT_WRONG  },

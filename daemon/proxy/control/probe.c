@@ -325,7 +325,7 @@ static bool fits(const struct probe *p, const struct probe_params *params)
 {
 	enum lb_check_type type = params->plan->check->type;
 
-	return p->resting && p->uses < PROBE_USES && params->keep && !http_probe_goes_on(&p->http) &&
+	return p->resting && p->uses < PROBE_USES && params->keep && http_probe_reusable(&p->http) &&
 	       (type == LB_CHECK_HTTPS ? p->ssl && SSL_get_SSL_CTX(p->ssl) == params->plan->tls
 				       : type == LB_CHECK_HTTP && !p->ssl) &&
 	       params->send_proxy == p->params.send_proxy && lb_endpoint_equal(&params->address, &p->params.address);

@@ -4,6 +4,7 @@ void wheel_init(struct wheel *wheel, lb_duration tick, lb_time now)
 {
 	wheel->tick = tick;
 	wheel->entries = 0;
+	wheel->walking = false;
 	wheel->started = now;
 	wheel->at = 0;
 	for (int i = 0; i < WHEEL_SLOTS; i++)
@@ -56,6 +57,9 @@ void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void 
 {
 	int64_t until = (now - wheel->started) / wheel->tick;
 
+	if (wheel->walking)
+		return;
+	wheel->walking = true;
 	if (wheel->entries == 0 && wheel->at < until)
 		wheel->at = until;
 	while (wheel->at < until) {
@@ -69,4 +73,5 @@ void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void 
 			on_due(ctx, e);
 		}
 	}
+	wheel->walking = false;
 }

@@ -16,6 +16,7 @@ struct wheel {
 	lb_duration tick;
 	int64_t at; /* ticks that were walked */
 	size_t entries;
+	bool walking;
 	struct lb_list slot[WHEEL_SLOTS];
 };
 
@@ -34,7 +35,7 @@ void wheel_need(struct wheel *wheel, struct wheel_entry *e, lb_time deadline);
 void wheel_remove(struct wheel *wheel, struct wheel_entry *e);
 /* When the next visit is due; LB_TIME_NEVER: nobody waits. */
 lb_time wheel_next(const struct wheel *wheel);
-/* Visit what is due; on_due may add, remove and free entries, also others. */
+/* Visit what is due; on_due may add, remove and free entries, also others. Within on_due this does nothing. */
 void wheel_advance(struct wheel *wheel, lb_time now, wheel_on_due *on_due, void *ctx);
 
 #endif
